@@ -141,9 +141,12 @@ class Store {
   virtual io::Task<Result<Committed>> commit(Commit commit) = 0;
   // The version, by quorum (4.1). not_found: proven absent. A delete marker is returned as a record.
   virtual io::Task<Result<Found>> find(model::UnitKey unit, Selector selector) = 0;
-  // `size`: of the data if known (decides inline or blob, sizes buffers). `value`: the data id.
+  // `size`: of the data if known (decides inline or blob, sizes buffers). `value`: the data id. `blob_only`: never
+  // inline, whatever the size (but for no bytes at all: kind none); parts of an upload are so, because the table that
+  // completing writes names blobs.
   virtual io::Task<Result<std::unique_ptr<DataWriter>>> write(model::UnitKey unit, model::ValueId value,
-                                                              std::optional<std::uint64_t> size) = 0;
+                                                              std::optional<std::uint64_t> size,
+                                                              bool blob_only = false) = 0;
   // Bytes [offset, offset + length) of a version found with its parts; opened before it returns (k shards at hand), every
   // block verified, rebuilt around missing and corrupt shards. REQUIRES: the range lies within record.size.
   virtual io::Task<Result<std::unique_ptr<io::SliceSource>>> open_data(model::UnitKey unit, Found found,
