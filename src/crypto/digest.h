@@ -9,7 +9,7 @@
 #include <string>
 #include <string_view>
 
-#include "io/bytes.h"
+#include "base/bytes.h"
 
 namespace cairn::crypto {
 
@@ -17,15 +17,15 @@ using Md5Digest = std::array<std::uint8_t, 16>;
 using Sha1Digest = std::array<std::uint8_t, 20>;
 using Sha256Digest = std::array<std::uint8_t, 32>;
 
-Sha256Digest sha256(io::Bytes data);
-Sha256Digest hmac_sha256(io::Bytes key, io::Bytes data);
-Md5Digest md5(io::Bytes data);
+Sha256Digest sha256(Bytes data);
+Sha256Digest hmac_sha256(Bytes key, Bytes data);
+Md5Digest md5(Bytes data);
 
 // A stage that hashes a stream; fed in large pieces. Implementations may hash several streams side by side.
 class Hasher {
  public:
   virtual ~Hasher() = default;
-  virtual void update(io::Bytes data) = 0;
+  virtual void update(Bytes data) = 0;
   virtual std::string finish() = 0;  // raw digest bytes (checksums big endian); REQUIRES: called once
 };
 
@@ -43,11 +43,11 @@ std::unique_ptr<Hasher> make_sha256();
 std::unique_ptr<Hasher> make_checksum(Checksum algorithm);
 
 // XXH3, for Cairn's own bytes on disk and for placement. Stable over versions and platforms.
-std::uint64_t xxh3_64(io::Bytes data, std::uint64_t seed = 0);
+std::uint64_t xxh3_64(Bytes data, std::uint64_t seed = 0);
 
-std::string to_hex(io::Bytes raw);
+std::string to_hex(Bytes raw);
 std::optional<std::string> from_hex(std::string_view hex);
-std::string to_base64(io::Bytes raw);
+std::string to_base64(Bytes raw);
 std::optional<std::string> from_base64(std::string_view text);  // strict: padding required, no spaces
 bool equal_constant_time(std::string_view a, std::string_view b);
 

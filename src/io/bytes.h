@@ -8,16 +8,11 @@
 #include <string_view>
 #include <vector>
 
+#include "base/bytes.h"
 #include "base/error.h"
 #include "io/task.h"
 
 namespace cairn::io {
-
-using Bytes = std::span<const std::byte>;
-using MutableBytes = std::span<std::byte>;
-
-inline Bytes as_bytes(std::string_view s) { return std::as_bytes(std::span(s.data(), s.size())); }
-inline std::string_view as_text(Bytes b) { return {reinterpret_cast<const char*>(b.data()), b.size()}; }
 
 // A piece of immutable memory kept alive by its owner (a pool block, a string, a mapped table). Cheap to copy.
 struct Slice {

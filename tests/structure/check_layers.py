@@ -40,8 +40,7 @@ def violations(source_root, manifest):
                 continue
             if other in never.get(module, []):
                 found.append(f"{where}: {module} must not know {other} ({target})")
-            elif ranks[other] > ranks[module] or (
-                    ranks[other] == ranks[module] and other not in manifest["same_rank"].get(module, [])):
+            elif ranks[other] >= ranks[module]:
                 found.append(f"{where}: {module} (rank {ranks[module]}) includes {other} (rank {ranks[other]})")
     return found
 
