@@ -283,6 +283,12 @@ struct ListUploadsPage {
   std::optional<UploadId> next_upload{};
 };
 
+// One bounded step of sweep().
+struct SweepStep {
+  std::string next{};                          // where the next step begins; empty: everything was looked at
+  std::size_t removed = 0;
+};
+
 // Parts: at least this many bytes each but the last (AWS), and at most kMaxParts of them.
 inline constexpr std::uint64_t kMinPartBytes = 5ull << 20;
 inline constexpr std::uint64_t kMaxPutBytes = 5ull << 30;
@@ -322,6 +328,10 @@ class Objects {
   // Parts of a completed object, for GetObjectAttributes: `after` < number, at most `max`.
   virtual io::Task<Result<std::vector<PartInfo>>> object_parts(BucketName bucket, ObjectKey key,
                                                                std::optional<VersionId> version) = 0;
+
+  // Removes what interrupted operations left: uploads of deleted buckets, and parts whose upload is gone. For a service
+  // in the background; `cursor` is empty at first, then `next` of the step before.
+  virtual io::Task<Result<SweepStep>> sweep(std::string cursor) = 0;
 };
 
 }  // namespace cairn::object
