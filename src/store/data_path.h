@@ -1,0 +1,39 @@
+// What the data path (writer, reader, shard repair) is given. It sees drives by slot and nothing of heads and stamps.
+//
+// Threads: one DataWriter, one open body, one rebuild lives on the executor it was made on; nothing in it is shared with
+// another. Work that outlives its caller (a drive call past its deadline) owns everything it touches.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "drive/drive.h"
+#include "io/executor.h"
+#include "io/memory.h"
+#include "model/profile.h"
+
+namespace cairn::store {
+
+// Slot -> drive: the drive that keeps shard `slot`. Null: away.
+using ShardDrives = std::vector<std::shared_ptr<drive::Drive>>;
+
+struct DataOptions {
+  std::uint32_t chunk_bytes = 64 * 1024;
+  std::size_t inline_max_bytes = 128 * 1024;
+  std::size_t write_batch_bytes = 1 << 20;  // data encoded and sent at once
+  unsigned write_batches_ahead = 2;         // sent and not yet written, beside the one that fills
+  std::size_t read_batch_bytes = 2 << 20;   // data read at once
+  unsigned read_batches_ahead = 2;          // being read beside the one handed out
+  io::Duration call_deadline = std::chrono::seconds(10);
+  // How long a drive may be behind the others before the write goes on without it.
+  io::Duration straggler_deadline = std::chrono::milliseconds(500);
+  // How long a read may take before another shard is read in its place.
+  io::Duration hedge_delay = std::chrono::milliseconds(300);
+};
+
+// Told of a shard that is not what it should be: corrupt, not_found, io_error. Called on the executor of the read.
+using OnDamage = std::function<void(unsigned slot, const model::ValueId& data_id, const Error& error)>;
+
+}  // namespace cairn::store
