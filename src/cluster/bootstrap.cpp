@@ -1,0 +1,257 @@
+#include "cluster/bootstrap.h"
+
+#include <ctime>
+#include <set>
+
+#include "base/log.h"
+
+namespace cairn::cluster {
+namespace {
+
+using drive::Probe;
+
+struct Found {
+  std::string path;
+  Probe probe;
+};
+
+Error refuse(std::string text) { return Error{Code::invalid_argument, std::move(text)}; }
+
+std::string rfc3339(std::int64_t unix_ms) {
+  const std::time_t seconds = unix_ms / 1000;
+  std::tm parts{};
+  ::gmtime_r(&seconds, &parts);
+  char text[32];
+  std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
+  return text;
+}
+
+drive::LocalDriveOptions options_for(const Options& options, const std::string& path) {
+  drive::LocalDriveOptions drive = options.drive;
+  drive.path = path;
+  return drive;
+}
+
+// A cluster of drives that are all empty: every one must be usable, nothing is formatted before that is known.
+io::Task<Result<Cluster>> create(drive::World world, Options options, std::vector<Found> found) {
+  for (const auto& f : found) {
+    if (f.probe.state != Probe::State::empty && f.probe.state != Probe::State::missing)
+      co_return refuse("cannot make a new cluster: " + f.path + ": " + f.probe.reason);
+  }
+  const auto profile = options.erasure.value_or(model::ErasureProfile::for_drives(found.size()));
+  Cluster cluster;
+  cluster.created = true;
+  cluster.id = world.random.id<model::ClusterId>();
+  std::vector<placement::DriveWeight> weights;
+  std::vector<std::string> control_paths;
+  for (std::size_t i = 0; i < found.size(); ++i) {
+    drive::Format format;
+    format.drive = world.random.id<model::DriveId>();
+    format.cluster = cluster.id;
+    format.slot = static_cast<std::uint32_t>(i);
+    format.drives = static_cast<std::uint32_t>(found.size());
+    format.profile = profile;
+    format.created = rfc3339(world.clock.unix_ms());
+    if (found[i].probe.state == Probe::State::missing)
+      CAIRN_CO_TRY(co_await world.files.make_directory(found[i].path));
+    CAIRN_CO_TRY(co_await drive::format_drive(world.files, found[i].path, format));
+    CAIRN_CO_ASSIGN(auto opened, co_await drive::open_local_drive(world, options_for(options, found[i].path)));
+    cluster.slots.push_back({found[i].path, format.drive, std::move(opened), "", false});
+    weights.push_back({format.drive, 1.0, ""});
+    control_paths.push_back(found[i].path + "/control");
+  }
+  CAIRN_CO_ASSIGN(cluster.map,
+                  placement::compute_map(model::MapEpoch{1}, profile, placement::kDefaultPartitions, weights));
+  CAIRN_CO_ASSIGN(cluster.control, co_await control::open_embedded(world.files, control_paths));
+  std::vector<control::Condition> absent{{"map", 0}};
+  std::vector<control::Change> changes{{"map", placement::encode_map(cluster.map)}};
+  CAIRN_CO_TRY(co_await cluster.control->commit(std::move(absent), std::move(changes)));
+  log::info("made a new cluster", {{"cluster", cluster.id.hex()},
+                                   {"drives", found.size()},
+                                   {"erasure", profile.text()}});
+  co_return cluster;
+}
+
+// Sorts formatted drives into their slots; what does not belong is refused by name.
+Result<std::vector<Slot>> sort_into_slots(const std::vector<Found>& found, const drive::Format& reference) {
+  std::vector<Slot> slots(reference.drives);
+  std::vector<bool> taken(reference.drives, false);
+  std::vector<const Found*> others;
+  for (std::size_t i = 0; i < found.size(); ++i) {
+    const auto& [path, probe] = found[i];
+    if (probe.state != Probe::State::formatted) {
+      others.push_back(&found[i]);
+      continue;
+    }
+    if (probe.format.cluster != reference.cluster)
+      return refuse(path + " belongs to another cluster (" + probe.format.cluster.hex() + ", the others to " +
+                    reference.cluster.hex() + "); name the right directory, or empty it to use it as a replacement");
+    if (probe.format.slot >= reference.drives) return refuse(path + ": its format.json names a slot that does not exist");
+    Slot& slot = slots[probe.format.slot];
+    if (taken[probe.format.slot])
+      return refuse(path + " and " + slot.path + " both are drive " + std::to_string(probe.format.slot) +
+                    " of the cluster; one is a copy: leave the stale one out");
+    taken[probe.format.slot] = true;
+    slot.path = path;
+    slot.id = probe.format.drive;
+    if (probe.format.slot != i)
+      log::warn("a drive stands at another place than at its creation; it is known by its id",
+                {{"path", path}, {"slot", probe.format.slot}});
+  }
+  // Directories without a drive stand for the slots that were not found: by position if that one is free.
+  for (const auto* other : others) {
+    const auto position = static_cast<std::size_t>(other - found.data());
+    std::size_t at = position;
+    if (at >= slots.size() || taken[at]) {
+      at = 0;
+      while (at < slots.size() && taken[at]) ++at;
+    }
+    if (at == slots.size())
+      return refuse(other->path + " is one drive more than the cluster has (" + std::to_string(reference.drives) +
+                    "); leave it out");
+    taken[at] = true;
+    slots[at].path = other->path;
+    slots[at].reason = other->probe.reason;
+  }
+  for (std::size_t i = 0; i < slots.size(); ++i) {
+    if (!taken[i]) slots[i].reason = "drive " + std::to_string(i) + " of the cluster was not named";
+  }
+  return slots;
+}
+
+// Which drive id each slot has: what format.json shows, else what the control store remembers, else by elimination.
+io::Task<Result<void>> name_missing(control::Store& control, std::vector<Slot>& slots, const placement::Map& map) {
+  std::set<model::DriveId> unclaimed;
+  for (const auto& entry : map.partitions)
+    for (const auto& member : entry.members) unclaimed.insert(member.drive);
+  for (auto& slot : slots) {
+    if (slot.id.is_zero()) continue;
+    if (unclaimed.erase(slot.id) == 0) {
+      slot.reason = slot.path + " was replaced while it was away; empty the directory to use it again";
+      slot.drive.reset();
+      slot.id = {};
+    }
+  }
+  for (std::size_t i = 0; i < slots.size(); ++i) {
+    if (!slots[i].id.is_zero()) continue;
+    CAIRN_CO_ASSIGN(const auto entry, co_await control.get(slot_key(i)));
+    if (!entry) continue;
+    const auto id = model::DriveId::from_hex(entry->value);
+    if (id && unclaimed.erase(*id) == 1) slots[i].id = *id;
+  }
+  for (auto& slot : slots) {
+    if (!slot.id.is_zero() || unclaimed.empty()) continue;
+    slot.id = *unclaimed.begin();
+    unclaimed.erase(unclaimed.begin());
+  }
+  co_return {};
+}
+
+io::Task<Result<std::shared_ptr<drive::Drive>>> make_replacement(drive::World world, drive::LocalDriveOptions options,
+                                                                 drive::Format format) {
+  format.drive = world.random.id<model::DriveId>();
+  format.created = rfc3339(world.clock.unix_ms());
+  CAIRN_CO_TRY(co_await drive::format_drive(world.files, options.path, format));
+  CAIRN_CO_ASSIGN(auto opened, co_await drive::open_local_drive(world, std::move(options)));
+  co_return std::shared_ptr<drive::Drive>(std::move(opened));
+}
+
+// Opens what can be opened; the rest stays a missing slot with its reason.
+io::Task<void> open_slots(drive::World world, const Options* options, std::vector<Slot>* slots) {
+  for (auto& slot : *slots) {
+    if (slot.id.is_zero()) continue;
+    auto opened = co_await drive::open_local_drive(world, options_for(*options, slot.path));
+    if (opened) {
+      slot.drive = std::move(*opened);
+    } else {
+      slot.reason = opened.error().message;
+      log::error("a drive cannot be used", {{"path", slot.path}, {"reason", slot.reason}});
+    }
+  }
+}
+
+io::Task<Result<Cluster>> open_existing(drive::World world, Options options, std::vector<Found> found) {
+  const auto first = std::find_if(found.begin(), found.end(),
+                                  [](const Found& f) { return f.probe.state == Probe::State::formatted; });
+  const drive::Format reference = first->probe.format;
+  if (options.erasure && *options.erasure != reference.profile)
+    co_return refuse("the drives were made with erasure " + reference.profile.text() + ", not " +
+                     options.erasure->text() + "; leave --erasure out");
+  if (found.size() > reference.drives)
+    co_return refuse("the cluster has " + std::to_string(reference.drives) + " drives, but " +
+                     std::to_string(found.size()) + " are named; leave the others out");
+  Cluster cluster;
+  cluster.id = reference.cluster;
+  CAIRN_CO_ASSIGN(cluster.slots, sort_into_slots(found, reference));
+  co_await open_slots(world, &options, &cluster.slots);
+
+  std::vector<std::string> control_paths;
+  for (const auto& slot : cluster.slots) control_paths.push_back(slot.drive ? slot.path + "/control" : "");
+  CAIRN_CO_ASSIGN(cluster.control, co_await control::open_embedded(world.files, control_paths));
+  CAIRN_CO_ASSIGN(const auto map, co_await cluster.control->get("map"));
+  if (!map) co_return Error{Code::corrupt, "the drives hold no cluster map: their creation was interrupted; empty them and start again"};
+  CAIRN_CO_ASSIGN(cluster.map, placement::decode_map(map->value));
+  CAIRN_CO_TRY(co_await name_missing(*cluster.control, cluster.slots, cluster.map));
+
+  for (std::size_t i = 0; i < cluster.slots.size(); ++i) {
+    Slot& slot = cluster.slots[i];
+    if (slot.drive || slot.path.empty()) continue;
+    auto again = co_await reopen(world, options_for(options, slot.path), cluster.id, slot.id,
+                                 static_cast<std::uint32_t>(i), reference.drives, reference.profile);
+    if (!again) {
+      if (slot.reason.empty()) slot.reason = again.error().message;
+      continue;
+    }
+    slot.drive = std::move(again->drive);
+    slot.replacement = again->replacement;
+  }
+  co_return cluster;
+}
+
+}  // namespace
+
+std::string slot_key(std::size_t slot) { return "slot/" + std::to_string(slot); }
+
+io::Task<Result<Reopened>> reopen(drive::World world, drive::LocalDriveOptions options, model::ClusterId cluster,
+                                  model::DriveId expected, std::uint32_t slot, std::uint32_t drives,
+                                  model::ErasureProfile profile) {
+  CAIRN_CO_ASSIGN(const Probe probe, co_await drive::probe(world.files, options.path));
+  switch (probe.state) {
+    case Probe::State::formatted: {
+      if (probe.format.cluster != cluster)
+        co_return Error{Code::not_found, options.path + " holds a drive of another cluster"};
+      if (probe.format.drive != expected)
+        co_return Error{Code::not_found,
+                        options.path + " holds another drive than expected; empty the directory to use it as a replacement"};
+      CAIRN_CO_ASSIGN(auto opened, co_await drive::open_local_drive(world, std::move(options)));
+      co_return Reopened{std::move(opened), false};
+    }
+    case Probe::State::empty: {
+      drive::Format format;
+      format.cluster = cluster;
+      format.slot = slot;
+      format.drives = drives;
+      format.profile = profile;
+      const std::string path = options.path;
+      CAIRN_CO_ASSIGN(auto made, co_await make_replacement(world, std::move(options), std::move(format)));
+      log::warn("an empty directory stands where a drive was: it is filled as its replacement", {{"path", path}});
+      co_return Reopened{std::move(made), true};
+    }
+    default:
+      co_return Error{Code::not_found, options.path + ": " + probe.reason};
+  }
+}
+
+io::Task<Result<Cluster>> bootstrap(drive::World world, Options options) {
+  std::vector<Found> found;
+  std::size_t formatted = 0;
+  for (const auto& path : options.paths) {
+    CAIRN_CO_ASSIGN(auto probe, co_await drive::probe(world.files, path));
+    if (probe.state == Probe::State::formatted) ++formatted;
+    found.push_back({path, std::move(probe)});
+  }
+  if (formatted == 0) co_return co_await create(world, std::move(options), std::move(found));
+  co_return co_await open_existing(world, std::move(options), std::move(found));
+}
+
+}  // namespace cairn::cluster
