@@ -261,6 +261,8 @@ class Drive {
   virtual io::Task<Result<Refusal>> mark_rebuilt(Fence fence) = 0;
 
   // -- mutations: a reply without refusal has been synced
+  // Repeating what the drive holds (same stamp, same value id) is no refusal: inline shards that were missing are taken
+  // in, blobs are looked for again, and the reply says what is missing now. install() at a settled head it has: the same.
   virtual io::Task<Result<MutateReply>> mutate(MutateRequest request) = 0;
   virtual io::Task<Result<MutateReply>> install(InstallRequest request) = 0;
   // Marks settled and drops what is below, synced with the next batch (6.1). The reply only says that it was taken in.
