@@ -21,7 +21,9 @@ struct Detached {
   std::coroutine_handle<promise_type> handle;
 };
 
-Detached run_detached(Task<void> task) { co_await std::move(task); }
+Detached run_detached(Task<void> task) {
+  co_await std::move(task);
+}
 
 }  // namespace
 
@@ -29,9 +31,15 @@ Executor& Executor::current() {
   CAIRN_ASSERT(running != nullptr);
   return *running;
 }
-Executor* Executor::current_or_null() { return running; }
-Executor::Running::Running(Executor& executor) : previous_(running) { running = &executor; }
-Executor::Running::~Running() { running = previous_; }
+Executor* Executor::current_or_null() {
+  return running;
+}
+Executor::Running::Running(Executor& executor) : previous_(running) {
+  running = &executor;
+}
+Executor::Running::~Running() {
+  running = previous_;
+}
 
 void spawn(Executor& executor, Task<void> task) {
   auto handle = run_detached(std::move(task)).handle;

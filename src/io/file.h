@@ -44,9 +44,10 @@ class FileSystem {
   virtual ~FileSystem() = default;
   virtual std::string_view name() const = 0;  // "io_uring", "threads", ...
 
+  // read and read_write: an existing file (not_found). create_new: for both, and it must not exist (already_exists).
   enum class Open { read, create_new, read_write };
   virtual Task<Result<std::unique_ptr<File>>> open(std::string path, Open mode) = 0;
-  virtual Task<Result<void>> remove(std::string path) = 0;  // not_found if absent
+  virtual Task<Result<void>> remove(std::string path) = 0;  // a file or an empty directory; not_found if absent
   virtual Task<Result<void>> rename(std::string from, std::string to) = 0;
   virtual Task<Result<void>> make_directory(std::string path) = 0;  // fine if it exists
   // Makes the names in a directory durable (created, renamed, removed entries).

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <coroutine>
+#include <cstdint>
 #include <deque>
 #include <memory>
 #include <mutex>
@@ -59,7 +60,8 @@ class Mailbox {
         Executor& executor = Executor::current();
         std::uint64_t number;
         const auto until = deadline;
-        auto shared = keep;
+        // Weak: a deadline far ahead must not keep an emptied box and what it held alive until then.
+        std::weak_ptr<State> box = keep;
         {
           std::lock_guard lock(state.mutex);
           if (!state.items.empty()) return false;
@@ -71,8 +73,10 @@ class Mailbox {
         }
         // From here on the coroutine may already be running elsewhere: only locals are touched.
         if (until) {
-          executor.post_at(*until, [shared, number] {
+          executor.post_at(*until, [box, number] {
             std::coroutine_handle<> waiter;
+            const auto shared = box.lock();
+            if (!shared) return;
             {
               std::lock_guard lock(shared->mutex);
               if (shared->wait_number != number) return;

@@ -1,0 +1,142 @@
+#include "io/reactor.h"
+
+#include <algorithm>
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <thread>
+
+#include "base/assert.h"
+
+namespace cairn::io {
+namespace {
+
+namespace asio = boost::asio;
+
+// Timers live in a heap of our own with one Asio timer for the earliest. Most deadlines are never
+// reached (the work they guard ends long before), so setting one has to cost an append and nothing
+// else.
+class AsioReactor final : public Reactor {
+ public:
+  AsioReactor() : guard_(asio::make_work_guard(context_)), timer_(context_) {}
+
+  void post(std::move_only_function<void()> work) override {
+    asio::post(context_, std::move(work));
+  }
+
+  void post_at(Instant when, std::move_only_function<void()> work) override {
+    if (Executor::current_or_null() == this) {
+      add_timer(when, std::move(work));
+      return;
+    }
+    asio::post(context_, [this, when, work = std::move(work)]() mutable {
+      add_timer(when, std::move(work));
+    });
+  }
+
+  Instant now() const override { return std::chrono::steady_clock::now(); }
+  void* native() override { return &context_; }
+
+  void run() {
+    Running running(*this);
+    context_.run();
+  }
+  void stop() { context_.stop(); }
+  // Runs what is ready, on the caller's thread. REQUIRES: the reactor's own thread has ended.
+  std::size_t drain() {
+    Running running(*this);
+    context_.restart();
+    return context_.poll();
+  }
+
+ private:
+  struct Timer {
+    Instant when;
+    std::uint64_t order;  // equal times fire in the order they were set
+    std::move_only_function<void()> work;
+  };
+  static bool later(const Timer& a, const Timer& b) {
+    return a.when != b.when ? a.when > b.when : a.order > b.order;
+  }
+
+  void add_timer(Instant when, std::move_only_function<void()> work) {
+    timers_.push_back(Timer{when, next_order_++, std::move(work)});
+    std::push_heap(timers_.begin(), timers_.end(), later);
+    if (when < armed_for_) arm();
+  }
+
+  void arm() {
+    armed_for_ = timers_.empty() ? Instant::max() : timers_.front().when;
+    if (timers_.empty()) return;
+    const std::uint64_t arming = ++arming_;
+    timer_.expires_at(armed_for_);
+    timer_.async_wait([this, arming](const boost::system::error_code&) {
+      if (arming == arming_) fire();  // else it was armed anew in the meantime
+    });
+  }
+
+  void fire() {
+    const Instant now_is = now();
+    while (!timers_.empty() && timers_.front().when <= now_is) {
+      std::pop_heap(timers_.begin(), timers_.end(), later);
+      auto work = std::move(timers_.back().work);
+      timers_.pop_back();
+      work();
+    }
+    arm();
+  }
+
+  asio::io_context context_{1};
+  asio::executor_work_guard<asio::io_context::executor_type> guard_;
+  // The rest belongs to the reactor's thread.
+  asio::steady_timer timer_;
+  std::vector<Timer> timers_;
+  std::uint64_t next_order_ = 0;
+  std::uint64_t arming_ = 0;
+  Instant armed_for_ = Instant::max();
+};
+
+class AsioReactors final : public Reactors {
+ public:
+  explicit AsioReactors(std::size_t count) {
+    CAIRN_ASSERT(count > 0);
+    for (std::size_t i = 0; i < count; ++i) reactors_.push_back(std::make_unique<AsioReactor>());
+  }
+  ~AsioReactors() override { stop(); }
+
+  std::size_t size() const override { return reactors_.size(); }
+  Reactor& at(std::size_t index) override { return *reactors_.at(index); }
+
+  void start() override {
+    CAIRN_ASSERT(threads_.empty());
+    for (auto& reactor : reactors_) threads_.emplace_back([&r = *reactor] { r.run(); });
+  }
+
+  void stop() override {
+    if (threads_.empty()) return;
+    CAIRN_ASSERT(Executor::current_or_null() == nullptr);
+    for (auto& reactor : reactors_) reactor->stop();
+    for (auto& thread : threads_) thread.join();
+    threads_.clear();
+    // What was posted still runs, here: one reactor's last work may post to another, so until all
+    // are quiet.
+    std::size_t ran = 1;
+    while (ran > 0) {
+      ran = 0;
+      for (auto& reactor : reactors_) ran += reactor->drain();
+    }
+  }
+
+ private:
+  std::vector<std::unique_ptr<AsioReactor>> reactors_;
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace
+
+std::unique_ptr<Reactors> make_reactors(std::size_t count) {
+  return std::make_unique<AsioReactors>(count);
+}
+
+}  // namespace cairn::io
