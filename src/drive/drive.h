@@ -44,7 +44,7 @@ struct Mutation {
   model::ValueId value{};
   bool whole = false;            // `puts` are all rows of the unit after it
   bool brings_data = false;      // need = k (protocol.md 1)
-  std::vector<Row> puts{};
+  std::vector<Row> puts{};       // each replaces the version of the same order, if there is one
   std::vector<Stamp> removes{};  // orders of versions that go; empty when whole
 };
 
