@@ -34,6 +34,9 @@ struct ErasureProfile {
   static ErasureProfile for_drives(std::size_t drives);
 };
 
+// 1 <= data <= 16, parity <= 8, data + parity <= 16. What parse() accepts and what readers of stored profiles check.
+bool profile_is_allowed(unsigned data, unsigned parity);
+
 constexpr bool profile_is_sound(ErasureProfile p) {
   const unsigned w = p.write_quorum(), r = p.read_quorum();
   return r + w > p.drives() && w >= p.data && w <= p.drives() && r >= 1;

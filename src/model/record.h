@@ -32,6 +32,7 @@ struct DataPart {
   StripeLayout layout{};
   std::string etag{};               // hex MD5 of the part; empty when it equals the record's
   std::string checksum{};           // raw bytes of the part's checksum in the object's algorithm; may be empty
+  std::string unknown{};            // fields of a newer version, kept
   auto operator<=>(const DataPart&) const = default;
 };
 
@@ -58,6 +59,18 @@ struct Record {
 
 std::string encode_record(const Record& record);
 Result<Record> decode_record(std::string_view bytes);  // corrupt
+
+// What a listing needs of a record. Views point into the bytes that were decoded; nothing is allocated.
+struct ListedRecord {
+  VersionId version{};
+  bool delete_marker = false;
+  std::uint64_t size = 0;
+  std::int64_t modified_ms = 0;
+  std::string_view etag{};
+  std::string_view storage_class{};
+  std::string_view meta{};
+};
+Result<ListedRecord> decode_listed(std::string_view bytes);  // corrupt; checks only what it returns
 
 std::string encode_parts(const std::vector<DataPart>& parts);
 Result<std::vector<DataPart>> decode_parts(std::string_view bytes);  // corrupt
