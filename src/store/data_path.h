@@ -1,23 +1,22 @@
-// What the data path (writer, reader, shard repair) is given. It sees drives by slot and nothing of heads and stamps.
+// What the data path (writer, reader, shard repair) is given. It sees the members of a partition
+// and nothing of heads and stamps.
 //
-// Threads: one DataWriter, one open body, one rebuild lives on the executor it was made on; nothing in it is shared with
-// another. Work that outlives its caller (a drive call past its deadline) owns everything it touches.
+// Threads: one DataWriter, one open body, one rebuild lives on the executor it was made on; nothing
+// in it is shared with another. Work that outlives its caller (a drive call past its deadline) owns
+// everything it touches.
 #pragma once
 
 #include <chrono>
 #include <functional>
 #include <memory>
-#include <vector>
 
-#include "drive/drive.h"
+#include "base/error.h"
 #include "io/executor.h"
 #include "io/memory.h"
-#include "model/profile.h"
+#include "model/ids.h"
+#include "store/members.h"
 
 namespace cairn::store {
-
-// Slot -> drive: the drive that keeps shard `slot`. Null: away.
-using ShardDrives = std::vector<std::shared_ptr<drive::Drive>>;
 
 struct DataOptions {
   std::uint32_t chunk_bytes = 64 * 1024;
@@ -33,7 +32,28 @@ struct DataOptions {
   io::Duration hedge_delay = std::chrono::milliseconds(300);
 };
 
-// Told of a shard that is not what it should be: corrupt, not_found, io_error. Called on the executor of the read.
-using OnDamage = std::function<void(unsigned slot, const model::ValueId& data_id, const Error& error)>;
+// Told of a shard that is not what it should be: corrupt, not_found, io_error. Called on the
+// executor of the read.
+using OnDamage =
+    std::function<void(unsigned slot, const model::ValueId& data_id, const Error& error)>;
+
+// One call to a device, counted while it lasts. False: the device is out of service or has too many
+// calls hanging.
+class DeviceCall {
+ public:
+  explicit DeviceCall(std::shared_ptr<Device> device)
+      : device_(device && device->begin_call() ? std::move(device) : nullptr) {}
+  DeviceCall(DeviceCall&&) = default;
+  DeviceCall& operator=(DeviceCall&&) = delete;
+  ~DeviceCall() {
+    if (device_) device_->end_call();
+  }
+  explicit operator bool() const { return device_ != nullptr; }
+  drive::Drive* operator->() const { return device_->drive(); }
+  const Device& device() const { return *device_; }
+
+ private:
+  std::shared_ptr<Device> device_;
+};
 
 }  // namespace cairn::store

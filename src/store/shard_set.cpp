@@ -7,7 +7,8 @@
 
 namespace cairn::store {
 
-// One read of a run of one shard. Its bytes belong to `block`, which the read keeps until the drive is done with it.
+// One read of a run of one shard. Its bytes belong to `block`, which the read keeps until the drive
+// is done with it.
 struct ShardSet::Read {
   enum class State : std::uint8_t { running, late, done, failed };
   Need what;
@@ -39,26 +40,53 @@ bool tells_of_damage(Code code) {
 
 }  // namespace
 
-ShardSet::ShardSet(io::MemoryBudget& memory, const DataOptions& options, ShardDrives drives,
-                   const model::DataPart& part, OnDamage on_damage)
+ShardSet::ShardSet(io::MemoryBudget& memory, const DataOptions& options,
+                   std::shared_ptr<const PartitionView> view, const model::DataPart& part,
+                   OnDamage on_damage)
     : memory_(memory),
       options_(options),
-      drives_(std::move(drives)),
+      view_(std::move(view)),
       part_(part),
       stripes_(part.layout, part.size),
       on_damage_(std::move(on_damage)),
       code_(erasure::Code::of(part.layout.profile)),
-      slots_(drives_.size()) {
-  for (std::size_t i = 0; i < drives_.size(); ++i)
-    if (!drives_[i] || drives_[i]->failed()) slots_[i].health = Health::bad;
+      slots_(view_->members.size()) {
+  for (const Member& m : view_->members) {
+    slots_[m.slot].devices.push_back(m.device);
+    slots_[m.slot].expected = !m.rebuilding;
+  }
+  for (const PartitionView::Source& s : view_->sources) slots_[s.slot].devices.push_back(s.device);
+  for (Slot& s : slots_) {
+    s.health = Health::bad;
+    for (const auto& d : s.devices) {
+      if (d->health() == store::Health::healthy) s.health = Health::unknown;
+      if (d->health() == store::Health::suspect && s.health == Health::bad) s.health = Health::slow;
+    }
+  }
 }
 
-Result<std::shared_ptr<ShardSet>> ShardSet::make(io::MemoryBudget& memory, const DataOptions& options,
-                                                 ShardDrives drives, const model::DataPart& part,
-                                                 OnDamage on_damage) {
-  if (!Stripes::valid(part.layout) || part.layout.profile.drives() != drives.size())
-    return Error{Code::corrupt, "data " + part.data_id.hex() + " has a layout that does not fit its partition"};
-  return std::make_shared<ShardSet>(memory, options, std::move(drives), part, std::move(on_damage));
+Result<std::shared_ptr<ShardSet>> ShardSet::make(io::MemoryBudget& memory,
+                                                 const DataOptions& options,
+                                                 std::shared_ptr<const PartitionView> view,
+                                                 const model::DataPart& part, OnDamage on_damage) {
+  if (!Stripes::valid(part.layout) || part.layout.profile.drives() != view->members.size())
+    return Error{Code::corrupt,
+                 "data " + part.data_id.hex() + " has a layout that does not fit its partition"};
+  return std::make_shared<ShardSet>(memory, options, std::move(view), part, std::move(on_damage));
+}
+
+void ShardSet::exclude(unsigned slot) {
+  Slot& s = slots_[slot];
+  s.devices.erase(s.devices.begin());
+  s.expected = false;
+  if (!s.devices.empty()) return;
+  s.health = Health::bad;
+  s.lost = true;
+}
+
+bool ShardSet::lost() const {
+  const auto lost = static_cast<unsigned>(std::ranges::count(slots_, true, &Slot::lost));
+  return stripes_.shards() - lost < stripes_.data_shards();
 }
 
 void ShardSet::failed(unsigned slot, const Error& error) {
@@ -66,36 +94,60 @@ void ShardSet::failed(unsigned slot, const Error& error) {
   const bool first = s.health != Health::bad;
   s.health = Health::bad;
   s.reader.reset();
-  if (error.code == Code::not_found) s.gone = true;
-  if (!first || !tells_of_damage(error.code) || drives_[slot]->failed()) return;
-  if (on_damage_) on_damage_(slot, part_.data_id, error);
+  const bool in_service = std::ranges::all_of(s.devices, [](const auto& d) { return d->usable(); });
+  if (!first || !in_service || !tells_of_damage(error.code)) return;
+  s.lost = error.code != Code::io_error;
+  s.gone = error.code == Code::not_found;
+  if (on_damage_ && (s.expected || error.code != Code::not_found))
+    on_damage_(slot, part_.data_id, error);
+}
+
+// Finds the shard on one of the slot's devices. The error is the last one; damage beats absence.
+io::Task<Result<void>> ShardSet::open(unsigned slot) {
+  Error why{Code::drive_failed, "the drive is out of service"};
+  const std::vector<std::shared_ptr<Device>> devices = slots_[slot].devices;
+  for (const auto& device : devices) {
+    DeviceCall call(device);
+    if (!call) continue;
+    auto opened = co_await call->open_blob({part_.data_id, static_cast<std::uint8_t>(slot)});
+    if (opened && (*opened)->size() != stripes_.shard_size())
+      opened =
+          Error{Code::corrupt, "the shard has " + std::to_string((*opened)->size()) +
+                                   " bytes instead of " + std::to_string(stripes_.shard_size())};
+    if (opened) {
+      slots_[slot].reader = std::move(*opened);
+      slots_[slot].device = device;
+      co_return Result<void>{};
+    }
+    if (opened.code() != Code::not_found || why.code == Code::drive_failed)
+      why = std::move(opened.error());
+  }
+  co_return why;
 }
 
 io::Task<Result<io::Bytes>> ShardSet::open_and_read(unsigned slot, Stripes::Range range,
                                                     io::MutableBytes into) {
-  std::shared_ptr<drive::BlobReader> reader = slots_[slot].reader;
-  if (!reader) {
-    auto opened = co_await drives_[slot]->open_blob({part_.data_id, static_cast<std::uint8_t>(slot)});
-    if (!opened) co_return Error{std::move(opened.error())};
-    reader = std::move(*opened);
-    if (reader->size() != stripes_.shard_size())
-      co_return Error{Code::corrupt, "the shard has " + std::to_string(reader->size()) + " bytes instead of " +
-                                         std::to_string(stripes_.shard_size())};
-    if (slots_[slot].health != Health::bad) slots_[slot].reader = reader;
-  }
+  if (!slots_[slot].reader) CAIRN_CO_TRY(co_await open(slot));
+  const std::shared_ptr<drive::BlobReader> reader = slots_[slot].reader;
+  if (!reader) co_return Error{Code::cancelled, "the shard was given up meanwhile"};
+  DeviceCall call(slots_[slot].device);
+  if (!call) co_return Error{Code::drive_failed, "the drive is out of service"};
   const auto length = static_cast<std::size_t>(range.length());
   auto bytes = co_await reader->read(range.begin, length, into);
   if (bytes) CAIRN_ASSERT(bytes->size() == length);
+  if (bytes) call.device().answered();
   co_return bytes;
 }
 
-io::Task<void> ShardSet::run(std::shared_ptr<ShardSet> self, std::shared_ptr<Fetch> fetch, std::size_t index) {
+io::Task<void> ShardSet::run(std::shared_ptr<ShardSet> self, std::shared_ptr<Fetch> fetch,
+                             std::size_t index) {
   Read& read = fetch->reads[index];
   const unsigned slot = read.what.slot;
   auto bytes = co_await self->open_and_read(slot, read.what.range, read.into);
   if (bytes) {
     read.bytes = *bytes;
-    // A read that was given up may still come in: it serves, and the shard is trusted to be fast again.
+    // A read that was given up may still come in: it serves, and the shard is trusted to be fast
+    // again.
     if (read.state != Read::State::failed) {
       read.state = Read::State::done;
       if (self->slots_[slot].health != Health::bad) self->slots_[slot].health = Health::good;
@@ -117,15 +169,18 @@ io::Task<Result<void>> ShardSet::start(std::shared_ptr<Fetch> fetch, std::vector
   io::MutableBytes free = block->bytes();
   io::Executor& executor = io::Executor::current();
   for (const Need& n : reads) {
-    const std::size_t part = drive::blob_read_room(n.range.begin, static_cast<std::size_t>(n.range.length()));
-    fetch->reads.push_back(Read{.what = n, .started = executor.now(), .block = block, .into = free.first(part)});
+    const std::size_t part =
+        drive::blob_read_room(n.range.begin, static_cast<std::size_t>(n.range.length()));
+    fetch->reads.push_back(
+        Read{.what = n, .started = executor.now(), .block = block, .into = free.first(part)});
     free = free.subspan(part);
     io::spawn(executor, run(shared_from_this(), fetch, fetch->reads.size() - 1));
   }
   co_return Result<void>{};
 }
 
-// The needed shards themselves, but for those known to be bad; and those known to be slow where others can stand in.
+// The needed shards themselves, but for those known to be bad; and those known to be slow where
+// others can stand in.
 std::vector<ShardSet::Need> ShardSet::first_reads(const std::vector<Need>& needs) const {
   std::size_t quick = 0;
   for (const Slot& s : slots_)
@@ -139,7 +194,8 @@ std::vector<ShardSet::Need> ShardSet::first_reads(const std::vector<Need>& needs
   return reads;
 }
 
-// Up to `want` more shards to read `range` from: quick ones first, slow ones where nothing else is left.
+// Up to `want` more shards to read `range` from: quick ones first, slow ones where nothing else is
+// left.
 std::vector<ShardSet::Need> ShardSet::substitutes(const Fetch& fetch, Stripes::Range range,
                                                   std::size_t want) const {
   std::vector<Need> out;
@@ -155,6 +211,28 @@ std::vector<ShardSet::Need> ShardSet::substitutes(const Fetch& fetch, Stripes::R
   return out;
 }
 
+// Sees to it that k shards with `hull` are on their way or here. True: they are here.
+io::Task<Result<bool>> ShardSet::substitute(std::shared_ptr<Fetch> fetch, Stripes::Range hull,
+                                            bool waiting) {
+  using State = Read::State;
+  std::size_t have = 0, coming = 0, late = 0;
+  for (unsigned slot = 0; slot < slots_.size(); ++slot) {
+    if (fetch->find(slot, hull, State::done))
+      ++have;
+    else if (fetch->find(slot, hull, State::running))
+      ++coming;
+    else if (fetch->find(slot, hull, State::late))
+      ++late;
+  }
+  const std::size_t k = stripes_.data_shards();
+  if (have >= k) co_return !waiting;
+  if (have + coming >= k) co_return false;
+  std::vector<Need> more = substitutes(*fetch, hull, k - have - coming);
+  if (have + coming + late + more.size() < k) co_return too_few();
+  if (!more.empty()) CAIRN_CO_TRY(co_await start(fetch, std::move(more)));
+  co_return false;
+}
+
 // Reads until every need is answered or k shards are there to compute what is not.
 io::Task<Result<void>> ShardSet::gather(std::shared_ptr<Fetch> fetch) {
   using State = Read::State;
@@ -167,36 +245,20 @@ io::Task<Result<void>> ShardSet::gather(std::shared_ptr<Fetch> fetch) {
         waiting = true;
         continue;
       }
-      hull = missing ? Stripes::Range{std::min(hull.begin, n.range.begin), std::max(hull.end, n.range.end)}
-                     : n.range;
+      hull = missing ? hull.with(n.range) : n.range;
       missing = true;
     }
     if (!waiting && !missing) co_return Result<void>{};
     if (missing) {
-      std::size_t have = 0, coming = 0, late = 0;
-      for (unsigned slot = 0; slot < slots_.size(); ++slot) {
-        if (fetch->find(slot, hull, State::done)) ++have;
-        else if (fetch->find(slot, hull, State::running)) ++coming;
-        else if (fetch->find(slot, hull, State::late)) ++late;
-      }
-      const std::size_t k = stripes_.data_shards();
-      if (have >= k && !waiting) co_return Result<void>{};
-      if (have + coming < k) {
-        std::vector<Need> more = substitutes(*fetch, hull, k - have - coming);
-        const std::size_t reachable = have + coming + more.size();
-        if (reachable + late < k) co_return too_few();
-        if (!more.empty()) {
-          CAIRN_CO_TRY(co_await start(fetch, std::move(more)));
-          continue;  // the state may have changed while memory was waited for
-        }
-      }
+      CAIRN_CO_ASSIGN(const bool complete, co_await substitute(fetch, hull, waiting));
+      if (complete) co_return Result<void>{};
     }
-    CAIRN_CO_TRY(co_await wait(fetch));
+    co_await wait(fetch);
   }
 }
 
 // Waits for a read to end, or to be late (another is then started in its place), or to be given up.
-io::Task<Result<void>> ShardSet::wait(std::shared_ptr<Fetch> fetch) {
+io::Task<void> ShardSet::wait(std::shared_ptr<Fetch> fetch) {
   using State = Read::State;
   std::optional<io::Instant> next;
   for (const Read& r : fetch->reads) {
@@ -205,9 +267,9 @@ io::Task<Result<void>> ShardSet::wait(std::shared_ptr<Fetch> fetch) {
         r.started + (r.state == State::running ? options_.hedge_delay : options_.call_deadline);
     if (!next || at < *next) next = at;
   }
-  CAIRN_ASSERT(next.has_value());  // gather() waits only while something is on its way
+  if (!next) co_return;  // all ended while memory was waited for
   auto event = co_await fetch->events.pop(next);
-  if (event) co_return Result<void>{};
+  if (event) co_return;
   const io::Instant now = io::Executor::current().now();
   for (Read& r : fetch->reads) {
     if (r.state == State::running && now >= r.started + options_.hedge_delay) {
@@ -216,10 +278,15 @@ io::Task<Result<void>> ShardSet::wait(std::shared_ptr<Fetch> fetch) {
     }
     if (r.state == State::late && now >= r.started + options_.call_deadline) {
       r.state = State::failed;
-      failed(r.what.slot, Error{Code::timeout, "the drive did not answer in time"});
+      give_up(r.what.slot);
     }
   }
-  co_return Result<void>{};
+}
+
+void ShardSet::give_up(unsigned slot) {
+  if (const auto& device = slots_[slot].device ? slots_[slot].device : slots_[slot].devices.front())
+    device->missed();
+  failed(slot, Error{Code::timeout, "the drive did not answer in time"});
 }
 
 // What was read, and what is computed from k shards.
@@ -230,18 +297,19 @@ io::Task<Result<std::vector<io::Slice>>> ShardSet::assemble(std::shared_ptr<Fetc
   for (std::size_t i = 0; i < fetch->needs.size(); ++i) {
     const Need& n = fetch->needs[i];
     if (const Read* r = fetch->find(n.slot, n.range, Read::State::done)) {
-      out[i] = {r->block, r->bytes.subspan(static_cast<std::size_t>(n.range.begin - r->what.range.begin),
-                                           static_cast<std::size_t>(n.range.length()))};
+      out[i] = {r->block,
+                r->bytes.subspan(static_cast<std::size_t>(n.range.begin - r->what.range.begin),
+                                 static_cast<std::size_t>(n.range.length()))};
       continue;
     }
-    hull = lost.empty() ? n.range
-                        : Stripes::Range{std::min(hull.begin, n.range.begin), std::max(hull.end, n.range.end)};
+    hull = lost.empty() ? n.range : hull.with(n.range);
     lost.push_back(i);
   }
   if (lost.empty()) co_return out;
 
   const auto length = static_cast<std::size_t>(hull.length());
-  CAIRN_CO_ASSIGN(std::shared_ptr<io::Block> block, co_await memory_.allocate(length * lost.size()));
+  CAIRN_CO_ASSIGN(std::shared_ptr<io::Block> block,
+                  co_await memory_.allocate(length * lost.size()));
   std::vector<erasure::Code::Have> have;
   for (unsigned slot = 0; slot < slots_.size() && have.size() < stripes_.data_shards(); ++slot)
     if (const Read* r = fetch->find(slot, hull, Read::State::done))
@@ -252,8 +320,9 @@ io::Task<Result<std::vector<io::Slice>>> ShardSet::assemble(std::shared_ptr<Fetc
     const Need& n = fetch->needs[lost[i]];
     const io::MutableBytes room = block->bytes().subspan(i * length, length);
     want.push_back({n.slot, room.data()});
-    out[lost[i]] = {block, io::Bytes(room).subspan(static_cast<std::size_t>(n.range.begin - hull.begin),
-                                                   static_cast<std::size_t>(n.range.length()))};
+    out[lost[i]] = {block,
+                    io::Bytes(room).subspan(static_cast<std::size_t>(n.range.begin - hull.begin),
+                                            static_cast<std::size_t>(n.range.length()))};
   }
   CAIRN_CO_TRY(code_->reconstruct(have, want, length));
   co_return out;
@@ -262,10 +331,11 @@ io::Task<Result<std::vector<io::Slice>>> ShardSet::assemble(std::shared_ptr<Fetc
 Error ShardSet::too_few() const {
   const bool gone = std::ranges::any_of(slots_, [](const Slot& s) { return s.gone; });
   if (gone)
-    return Error{Code::conflict, "shards of data " + part_.data_id.hex() +
-                                     " are gone: the version was replaced meanwhile, or is damaged"};
-  return Error{Code::unavailable, "fewer than " + std::to_string(stripes_.data_shards()) + " shards of data " +
-                                      part_.data_id.hex() + " can be read"};
+    return Error{Code::conflict,
+                 "shards of data " + part_.data_id.hex() +
+                     " are gone: the version was replaced meanwhile, or is damaged"};
+  return Error{Code::unavailable, "fewer than " + std::to_string(stripes_.data_shards()) +
+                                      " shards of data " + part_.data_id.hex() + " can be read"};
 }
 
 io::Task<Result<std::vector<io::Slice>>> ShardSet::fetch(std::vector<Need> needs) {
@@ -288,7 +358,7 @@ io::Task<Result<io::Slice>> ShardSet::read_one(unsigned slot, Stripes::Range ran
   Read& read = fetch->reads.front();
   if (!event) {
     read.state = Read::State::failed;
-    failed(slot, Error{Code::timeout, "the drive did not answer in time"});
+    give_up(slot);
     co_return Error{Code::timeout, "the drive did not answer in time"};
   }
   if (read.state == Read::State::done) co_return io::Slice{read.block, read.bytes};

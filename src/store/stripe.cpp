@@ -38,8 +38,9 @@ Stripes::Range Stripes::shard_range(unsigned shard, std::uint64_t begin, std::ui
   CAIRN_ASSERT(shard < data_ && begin <= end && end <= size_);
   if (begin == end) return {};
   const std::uint64_t first = begin / stripe_bytes(), last = (end - 1) / stripe_bytes();
-  // Stripes between the first and the last are covered whole, so the run is theirs and what the edges add to it. An
-  // edge may miss the shard altogether; then the run begins or ends with the neighbour.
+  // Stripes between the first and the last are covered whole, so the run is theirs and what the
+  // edges add to it. An edge may miss the shard altogether; then the run begins or ends with the
+  // neighbour.
   Range from = in_stripe(shard, first, begin, end);
   if (from.empty() && first < last) from = in_stripe(shard, first + 1, begin, end);
   Range to = in_stripe(shard, last, begin, end);

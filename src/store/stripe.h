@@ -1,9 +1,10 @@
 // The layout of data over shards: pure arithmetic (docs/format/stripe.md is its text).
 //
-// The bytes of one data id are cut into stripes of k chunks of C = chunk_bytes. Chunk i of a stripe belongs to data
-// shard i, the m parity chunks computed from it to shards k .. k+m-1; each shard is its chunks one after the other. The
-// last stripe may hold r < k*C bytes: then its chunks are ceil(r / k) bytes, filled up with zeros. So a byte range
-// touches as few drives as it can, and position p of every shard belongs to the same code word.
+// The bytes of one data id are cut into stripes of k chunks of C = chunk_bytes. Chunk i of a stripe
+// belongs to data shard i, the m parity chunks computed from it to shards k .. k+m-1; each shard is
+// its chunks one after the other. The last stripe may hold r < k*C bytes: then its chunks are
+// ceil(r / k) bytes, filled up with zeros. So a byte range touches as few drives as it can, and
+// position p of every shard belongs to the same code word.
 #pragma once
 
 #include <algorithm>
@@ -19,10 +20,11 @@ class Stripes {
   // REQUIRES: valid(layout).
   Stripes(model::StripeLayout layout, std::uint64_t size);
 
-  // A layout from disk is checked before it is used: at least one data shard, at most 255 shards, chunks of at least one
-  // byte and at most 1 GiB.
+  // A layout from disk is checked before it is used: at least one data shard, at most 255 shards,
+  // chunks of at least one byte and at most 1 GiB.
   static bool valid(const model::StripeLayout& layout);
-  // The layout of inline data: one stripe, whose chunk is the whole shard. Of at least one byte, so that it is valid.
+  // The layout of inline data: one stripe, whose chunk is the whole shard. Of at least one byte, so
+  // that it is valid.
   static model::StripeLayout inline_layout(model::ErasureProfile profile, std::uint64_t size);
 
   unsigned data_shards() const { return data_; }
@@ -35,7 +37,9 @@ class Stripes {
   std::uint64_t stripes() const { return full_ + (tail_ > 0 ? 1 : 0); }
   // Bytes of a chunk in the last, shorter stripe; 0 if there is none.
   std::uint64_t tail_chunk() const { return tail_chunk_; }
-  std::uint64_t chunk_of(std::uint64_t stripe) const { return stripe < full_ ? chunk_ : tail_chunk_; }
+  std::uint64_t chunk_of(std::uint64_t stripe) const {
+    return stripe < full_ ? chunk_ : tail_chunk_;
+  }
   // Bytes of every shard, data or parity.
   std::uint64_t shard_size() const { return full_ * chunk_ + tail_chunk_; }
   // Bytes of all data shards: size() and the zeros behind it.
@@ -47,6 +51,7 @@ class Stripes {
     std::uint64_t end = 0;
     bool empty() const { return begin >= end; }
     std::uint64_t length() const { return empty() ? 0 : end - begin; }
+    Range with(const Range& o) const { return {std::min(begin, o.begin), std::max(end, o.end)}; }
     bool covers(const Range& o) const { return begin <= o.begin && o.end <= end; }
     bool operator==(const Range&) const = default;
   };
@@ -54,7 +59,8 @@ class Stripes {
   // REQUIRES: shard < data_shards(), begin <= end <= size().
   Range shard_range(unsigned shard, std::uint64_t begin, std::uint64_t end) const;
 
-  // Calls visit(shard, offset in the shard, length) for the pieces of [begin, end) in the order of the object's bytes.
+  // Calls visit(shard, offset in the shard, length) for the pieces of [begin, end) in the order of
+  // the object's bytes.
   template <class Visit>
   void for_each_piece(std::uint64_t begin, std::uint64_t end, Visit visit) const {
     while (begin < end) {
@@ -71,7 +77,8 @@ class Stripes {
 
  private:
   // What of [begin, end) lies in the chunk of `shard` in `stripe`, as a run of the shard.
-  Range in_stripe(unsigned shard, std::uint64_t stripe, std::uint64_t begin, std::uint64_t end) const;
+  Range in_stripe(unsigned shard, std::uint64_t stripe, std::uint64_t begin,
+                  std::uint64_t end) const;
 
   unsigned data_;
   unsigned parity_;

@@ -1,0 +1,225 @@
+#include "store/data_writer.h"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <limits>
+
+#include "erasure/erasure.h"
+#include "io/sync.h"
+#include "store/shard_writers.h"
+#include "store/stripe.h"
+
+namespace cairn::store {
+namespace {
+
+// Encodes the first `filled` bytes of `block` in place: zeros behind them, parity behind those.
+// What each shard gets.
+ShardBatch encode(const erasure::Code& code, std::shared_ptr<io::Block> block,
+                  const model::StripeLayout& layout, std::size_t filled) {
+  const Stripes stripes(layout, filled);
+  const unsigned k = stripes.data_shards(), m = stripes.parity_shards();
+  const auto shard_size = static_cast<std::size_t>(stripes.shard_size());
+  const auto padded = static_cast<std::size_t>(stripes.padded_size());
+  const io::MutableBytes bytes = block->bytes();
+  CAIRN_ASSERT(padded + m * shard_size <= bytes.size());
+  std::memset(bytes.data() + filled, 0, padded - filled);
+
+  ShardBatch batch;
+  batch.shards.resize(k + m);
+  std::vector<const std::byte*> data(k);
+  std::vector<std::byte*> parity(m);
+  for (std::uint64_t s = 0; s < stripes.stripes(); ++s) {
+    const auto chunk = static_cast<std::size_t>(stripes.chunk_of(s));
+    std::byte* at = bytes.data() + s * stripes.stripe_bytes();
+    for (unsigned i = 0; i < k; ++i) {
+      data[i] = at + i * chunk;
+      if (k > 1) batch.shards[i].push_back({data[i], chunk});
+    }
+    for (unsigned j = 0; j < m; ++j)
+      parity[j] = bytes.data() + padded + j * shard_size + s * stripes.chunk_bytes();
+    if (m > 0) code.encode(data, parity, chunk);
+  }
+  if (k == 1) batch.shards[0].push_back(bytes.first(shard_size));  // chunk follows chunk
+  for (unsigned j = 0; j < m; ++j)
+    batch.shards[k + j].push_back(bytes.subspan(padded + j * shard_size, shard_size));
+  batch.block = std::move(block);
+  return batch;
+}
+
+class StagedWriter : public DataWriter {
+ public:
+  StagedWriter(WriteContext context, std::size_t inline_limit, model::ValueId value,
+               std::optional<std::uint64_t> size)
+      : context_(std::move(context)),
+        inline_limit_(inline_limit),
+        value_(value),
+        size_(size),
+        layout_{context_.view->profile, context_.options.chunk_bytes},
+        code_(erasure::Code::of(context_.view->profile)) {
+    if (size_ && *size_ > inline_limit_) start();
+  }
+
+  ~StagedWriter() override {
+    if (writers_) writers_->discard();  // without effect once they are kept
+  }
+
+  io::Task<Result<io::MutableBytes>> buffer() override {
+    if (error_) co_return Error{*error_};
+    if (size_ && received() == *size_)
+      co_return io::MutableBytes(spare_);  // for a caller that looks for the end
+    if (!block_) {
+      auto room = co_await make_room();
+      if (!room) co_return fail(std::move(room.error()));
+    }
+    co_return block_->bytes().subspan(filled_, capacity_ - filled_);
+  }
+
+  io::Task<Result<void>> advance(std::size_t bytes) override {
+    if (error_) co_return Error{*error_};
+    if (bytes == 0) co_return Result<void>{};
+    if (!block_ || filled_ == capacity_)
+      co_return fail(Error{Code::invalid_argument, "the data is longer than was announced"});
+    CAIRN_ASSERT(bytes <= capacity_ - filled_);
+    filled_ += bytes;
+    if (!writers_ && received() > inline_limit_) start();
+    if (writers_ && filled_ == capacity_) submit();
+    co_return Result<void>{};
+  }
+
+  io::Task<Result<void>> finish(PutVersion& into) override {
+    if (error_) co_return Error{*error_};
+    const std::uint64_t size = received();
+    if (size_ && size != *size_)
+      co_return fail(Error{Code::invalid_argument, "the data is shorter than was announced"});
+    into.record.size = size;
+    into.record.data_kind = model::Record::DataKind::none;
+    if (size == 0) {
+      error_ = finished();
+      co_return Result<void>{};
+    }
+    into.record.data.data_id = value_;
+    into.record.data.size = size;
+    if (!writers_) {
+      stage_inline(into);
+    } else {
+      if (filled_ > 0) submit();
+      auto ended = co_await writers_->finish();
+      if (!ended) co_return fail(std::move(ended.error()));
+      writers_->keep();
+      into.record.data_kind = model::Record::DataKind::blob;
+      into.record.data.layout = layout_;
+    }
+    error_ = finished();
+    co_return Result<void>{};
+  }
+
+ private:
+  static Error finished() { return {Code::internal, "the writer was used after finish()"}; }
+  std::uint64_t received() const { return submitted_ + filled_; }
+
+  Error fail(Error error) {
+    error_ = error;
+    if (writers_) writers_->discard();
+    block_.reset();
+    return error;
+  }
+
+  void start() {
+    writers_ = std::make_shared<ShardWriters>(context_.view, value_, context_.options);
+    writers_->start();
+  }
+
+  // The next batch: as many whole stripes as fit, or what is still to come if that is less.
+  io::Task<Result<void>> make_room() {
+    if (writers_) {
+      // Without stopping the flow while a batch or two are on their way.
+      auto space = co_await writers_->wait(context_.options.write_batches_ahead);
+      if (!space) co_return space;
+    }
+    const std::uint64_t stripe = std::uint64_t{layout_.chunk_bytes} * layout_.profile.data;
+    std::uint64_t bytes =
+        std::max<std::uint64_t>(1, context_.options.write_batch_bytes / stripe) * stripe;
+    // Of unknown size: room to see whether it stays small enough to be inline.
+    if (!size_ && !writers_) bytes = std::max(bytes, (inline_limit_ / stripe + 1) * stripe);
+    if (size_) bytes = std::min(bytes, *size_ - submitted_);
+    const bool inlined = size_ && !writers_;
+    const Stripes stripes(inlined ? Stripes::inline_layout(layout_.profile, bytes) : layout_,
+                          bytes);
+    auto block = co_await context_.memory.allocate(
+        static_cast<std::size_t>(stripes.shard_size() * stripes.shards()));
+    if (!block) co_return Error{std::move(block.error())};
+    block_ = std::move(*block);
+    capacity_ = static_cast<std::size_t>(bytes);
+    co_return Result<void>{};
+  }
+
+  void submit() {
+    submitted_ += filled_;
+    auto batch = encode(*code_, std::exchange(block_, {}), layout_, std::exchange(filled_, 0));
+    writers_->append(std::make_shared<const ShardBatch>(std::move(batch)));
+  }
+
+  void stage_inline(PutVersion& into) {
+    const model::StripeLayout layout = Stripes::inline_layout(layout_.profile, filled_);
+    ShardBatch batch = encode(*code_, std::exchange(block_, {}), layout, filled_);
+    into.record.data_kind = model::Record::DataKind::inline_;
+    into.record.data.layout = layout;
+    into.inline_shards.clear();
+    into.inline_shards.reserve(batch.shards.size());
+    for (const auto& runs : batch.shards) {
+      CAIRN_ASSERT(runs.size() == 1);
+      into.inline_shards.push_back({value_, {batch.block, runs.front()}});
+    }
+  }
+
+  WriteContext context_;
+  std::size_t inline_limit_;
+  model::ValueId value_;
+  std::optional<std::uint64_t> size_;
+  model::StripeLayout layout_;
+  std::shared_ptr<const erasure::Code> code_;
+  std::shared_ptr<io::Block> block_{};  // the batch that fills
+  std::size_t filled_ = 0;
+  std::size_t capacity_ = 0;
+  std::uint64_t submitted_ = 0;
+  std::shared_ptr<ShardWriters> writers_{};  // none while the data may become inline
+  std::optional<Error> error_{};             // the first failure, or that it is finished
+  std::array<std::byte, 256> spare_{};
+};
+
+io::Task<void> discard_one(std::shared_ptr<Device> device, drive::BlobName name,
+                           io::Mailbox<bool> done) {
+  DeviceCall call(std::move(device));
+  if (call) (void)co_await call->discard_blob(name);
+  done.push(true);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<DataWriter>> make_data_writer(WriteContext context,
+                                                     const model::UnitKey& unit,
+                                                     model::ValueId value,
+                                                     std::optional<std::uint64_t> size) {
+  const auto usable = std::ranges::count_if(context.view->members,
+                                            [](const Member& m) { return m.device->usable(); });
+  if (usable < static_cast<std::ptrdiff_t>(context.view->w))
+    return Error{Code::unavailable, "fewer than " + std::to_string(context.view->w) +
+                                        " drives of the partition are in service"};
+  const std::size_t inline_limit =
+      unit.kind() == model::UnitKind::part ? 0 : context.options.inline_max_bytes;
+  return std::make_unique<StagedWriter>(std::move(context), inline_limit, value, size);
+}
+
+io::Task<void> discard_data(std::shared_ptr<const PartitionView> view, model::ValueId value,
+                            DataOptions options) {
+  io::Executor& executor = io::Executor::current();
+  io::Mailbox<bool> done;
+  for (const Member& m : view->members)
+    io::spawn(executor, discard_one(m.device, {value, static_cast<std::uint8_t>(m.slot)}, done));
+  const io::Instant deadline = executor.now() + options.call_deadline;
+  for (std::size_t i = 0; i < view->members.size(); ++i)
+    if (!co_await done.pop(deadline)) break;
+}
+
+}  // namespace cairn::store
