@@ -83,8 +83,8 @@ TEST(UnitKey, DecodeRefusesWhatIsNoKey) {
   std::string bad = good;
   bad[0] = 'x';
   EXPECT_EQ(UnitKey::decode(bad).code(), Code::corrupt);
-  for (const std::string escaped : {std::string("\x01", 1), std::string("\x01\x03", 2),
-                                    std::string("\x01\0", 2), std::string("a\0b", 3)}) {
+  for (const std::string& escaped : {std::string("\x01", 1), std::string("\x01\x03", 2),
+                                     std::string("\x01\0", 2), std::string("a\0b", 3)}) {
     EXPECT_EQ(UnitKey::decode(std::string("o\0\0\0\0\0\0\0\1", 9) + escaped + '\0').code(),
               Code::corrupt);
     EXPECT_EQ(unescape_key(escaped).code(), Code::corrupt);
