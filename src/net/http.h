@@ -28,6 +28,7 @@ class Headers {
   std::optional<std::string_view> get(std::string_view name) const;  // the first of that name
   std::string joined(std::string_view name) const;             // all of that name, comma separated
   const std::vector<std::pair<std::string, std::string>>& fields() const { return fields_; }
+  void clear() { fields_.clear(); }                            // keeps the memory for the next message
 
  private:
   std::vector<std::pair<std::string, std::string>> fields_;
@@ -46,6 +47,13 @@ struct Request {
   std::string peer{};               // "127.0.0.1:5000"
   bool secure = false;              // came over TLS
   std::string id{};                 // request id, set by the server
+  std::uint64_t body_received = 0;  // bytes of body handed out so far (without the framing of chunks)
+};
+
+// What became of a response.
+struct Sent {
+  std::uint64_t body_bytes = 0;     // handed to the socket, without head and framing
+  bool complete = false;            // false: the connection was cut before the end
 };
 
 struct Response {
@@ -55,6 +63,7 @@ struct Response {
   std::unique_ptr<io::SliceSource> body{};
   std::optional<std::uint64_t> content_length{};   // of `body`; none: chunked. For HEAD: the length it would have.
   bool close = false;                              // end the connection after this response
+  std::move_only_function<void(const Sent&)> on_sent{};  // called once, after the last byte was written or the cut
 };
 
 // Answers one request. The request outlives the task. Never fails: errors are responses. If the body source of a
@@ -82,14 +91,17 @@ class Server {
   // Stops accepting, lets requests in progress finish (up to `patience`), closes idle connections.
   virtual io::Task<void> drain(io::Duration patience) = 0;
 };
+// The handler and what it refers to live until drain() has returned and no handler runs any more; an undrained server
+// cuts its connections when it is destroyed.
 std::unique_ptr<Server> make_server(ServerOptions options, io::Reactors& reactors, Handler handler,
                                     metrics::Registry& metrics);
 
-// Percent-decoding; none if malformed. `plus_is_space` for query strings of forms (S3 does not use it).
+// Percent-decoding, '+' stays; none if malformed.
 std::optional<std::string> percent_decode(std::string_view text);
 // Encodes all but unreserved characters (RFC 3986); '/' stays when `keep_slash`.
 std::string percent_encode(std::string_view text, bool keep_slash);
-// name=value pairs of a query string, decoded, in order; a name without '=' has an empty value. none if malformed.
+// name=value pairs of a query string, decoded ('+' is a space, as S3 has it), in order; a name without '=' has an empty
+// value. none if malformed.
 std::optional<std::vector<std::pair<std::string, std::string>>> parse_query(std::string_view query);
 // "Sun, 06 Nov 1994 08:49:37 GMT" (RFC 9110 5.6.7)
 std::string http_date(std::int64_t unix_ms);
@@ -109,6 +121,8 @@ class Client {
   virtual io::Task<Result<ClientResponse>> request(std::string head, std::vector<io::Bytes> body, bool is_head,
                                                    bool keep_body) = 0;
 };
+// Connects within `timeout`; later on it is the longest wait without progress within a request. `host` is a name or an
+// address. REQUIRES: runs on a reactor, and the client is used and destroyed on that reactor.
 io::Task<Result<std::unique_ptr<Client>>> connect(std::string host, std::uint16_t port, io::Duration timeout);
 
 }  // namespace cairn::net
