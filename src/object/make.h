@@ -16,7 +16,9 @@ struct Options {
   std::uint64_t min_part_bytes = kMinPartBytes;  // smaller only in tests
 };
 // Loads the buckets and watches them.
-io::Task<Result<std::unique_ptr<Objects>>> open_objects(store::Store& store, control::Store& control, io::Clock& clock,
-                                                        io::Random& random, io::MemoryBudget& memory, Options options);
+io::Task<Result<std::unique_ptr<Objects>>> open_objects(store::Store& store,
+                                                        control::Store& control, io::Clock& clock,
+                                                        io::Random& random,
+                                                        io::MemoryBudget& memory, Options options);
 
 }  // namespace cairn::object

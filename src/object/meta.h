@@ -1,4 +1,5 @@
-// What S3 keeps about an object beyond the record: `meta` of model::Record (docs/format/record.md, object/meta.proto).
+// What S3 keeps about an object beyond the record: `meta` of model::Record (docs/format/record.md,
+// object/meta.proto).
 #pragma once
 
 #include <cstdint>
@@ -24,10 +25,10 @@ struct ObjectChecksum {
 };
 
 struct Meta {
-  // System headers stored as given, names in lower case: cache-control, content-disposition, content-encoding,
-  // content-language, content-type, expires, x-amz-website-redirect-location.
+  // System headers stored as given, names in lower case: cache-control, content-disposition,
+  // content-encoding, content-language, content-type, expires, x-amz-website-redirect-location.
   Headers system{};
-  Headers user{};       // names without "x-amz-meta-", lower case; values as decoded UTF-8
+  Headers user{};  // names without "x-amz-meta-", lower case; values as decoded UTF-8
   Tags tags{};
   std::optional<ObjectChecksum> checksum{};
   std::string owner{};
@@ -41,5 +42,7 @@ struct Meta {
 
 std::string encode_meta(const Meta& meta);
 Result<Meta> decode_meta(std::string_view bytes);  // corrupt
+// Only checksum and owner: what a line of a listing shows. corrupt.
+Result<Meta> decode_listed_meta(std::string_view bytes);
 
 }  // namespace cairn::object

@@ -1,0 +1,120 @@
+#include "object/body.h"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+
+namespace cairn::object {
+namespace {
+
+Error incomplete_body() {
+  return {Code::incomplete_body,
+          "You did not provide the number of bytes specified by the Content-Length HTTP header"};
+}
+
+// Reads on where nothing may follow. What follows shows a body longer than declared; an error at
+// the very end (a bad signature, a bad trailer) must not be missed.
+io::Task<Result<void>> expect_end(io::ByteSource& body) {
+  std::array<std::byte, 64> scratch;
+  auto more = co_await body.read(scratch);
+  if (!more) co_return more.error();
+  if (*more != 0) co_return incomplete_body();
+  co_return Result<void>{};
+}
+
+// Fills the writer until the body ends or `size` bytes are there.
+io::Task<Result<void>> fill(store::DataWriter& writer, io::ByteSource& body,
+                            std::optional<std::uint64_t> size, std::uint64_t limit,
+                            BodyHasher& hasher) {
+  std::uint64_t total = 0;
+  while (!size || total < *size) {
+    CAIRN_CO_ASSIGN(io::MutableBytes room, co_await writer.buffer());
+    if (size)
+      room =
+          room.first(static_cast<std::size_t>(std::min<std::uint64_t>(room.size(), *size - total)));
+    CAIRN_CO_ASSIGN(const std::size_t got, co_await body.read(room));
+    if (got == 0) {
+      if (size) co_return incomplete_body();
+      co_return Result<void>{};
+    }
+    total += got;
+    if (total > limit) co_return entity_too_large(total, limit);
+    hasher.update(room.first(got));
+    CAIRN_CO_TRY(co_await writer.advance(got));
+  }
+  co_return co_await expect_end(body);
+}
+
+void describe(const BodyDigest& digest, store::PutVersion& into) {
+  into.record.size = digest.size;
+  into.record.etag = digest.etag();
+}
+
+}  // namespace
+
+Error entity_too_large(std::uint64_t size, std::uint64_t limit) {
+  return {Code::entity_too_large,
+          "Your proposed upload exceeds the maximum allowed size",
+          {{"ProposedSize", std::to_string(size)}, {"MaxSizeAllowed", std::to_string(limit)}}};
+}
+
+io::Task<Result<BodyDigest>> receive_body(BodyTarget target, io::ByteSource& body,
+                                          BodyClaims claims, store::PutVersion& into) {
+  if (claims.size && *claims.size > target.max_bytes)
+    co_return entity_too_large(*claims.size, target.max_bytes);
+  std::optional<crypto::Checksum> verify;
+  if (claims.checksum) verify = claims.checksum->algorithm;
+  BodyHasher hasher(claims.keep, verify);
+
+  std::unique_ptr<store::DataWriter> writer;
+  if (claims.size == std::uint64_t{0}) {
+    CAIRN_CO_TRY(co_await expect_end(body));
+  } else {
+    CAIRN_CO_ASSIGN(writer, co_await target.store.write(target.unit, target.value, claims.size,
+                                                        target.blob_only));
+    CAIRN_CO_TRY(co_await fill(*writer, body, claims.size, target.max_bytes, hasher));
+  }
+  BodyDigest digest = hasher.finish();
+  CAIRN_CO_TRY(verify_claims(claims, digest));
+  if (writer) CAIRN_CO_TRY(co_await writer->finish(into));
+  describe(digest, into);
+  co_return digest;
+}
+
+io::Task<Result<BodyDigest>> copy_body(BodyTarget target, io::SliceSource* source,
+                                       std::uint64_t size, crypto::Checksum keep,
+                                       store::PutVersion& into) {
+  BodyHasher hasher(keep, std::nullopt);
+  if (size > 0) {
+    CAIRN_CO_ASSIGN(auto writer,
+                    co_await target.store.write(target.unit, target.value, size, target.blob_only));
+    std::uint64_t left = size;
+    while (left > 0) {
+      CAIRN_CO_ASSIGN(const io::Slices pieces, co_await source->next());
+      if (pieces.empty()) co_return Error{Code::corrupt, "the source of a copy ended early"};
+      for (const io::Slice& piece : pieces) {
+        io::Bytes bytes = piece.bytes;
+        if (bytes.size() > left)
+          co_return Error{Code::corrupt, "the source of a copy is longer than its record says"};
+        left -= bytes.size();
+        hasher.update(bytes);
+        while (!bytes.empty()) {
+          CAIRN_CO_ASSIGN(const io::MutableBytes room, co_await writer->buffer());
+          const std::size_t n = std::min(room.size(), bytes.size());
+          std::memcpy(room.data(), bytes.data(), n);
+          bytes = bytes.subspan(n);
+          CAIRN_CO_TRY(co_await writer->advance(n));
+        }
+      }
+    }
+    BodyDigest digest = hasher.finish();
+    CAIRN_CO_TRY(co_await writer->finish(into));
+    describe(digest, into);
+    co_return digest;
+  }
+  BodyDigest digest = hasher.finish();
+  describe(digest, into);
+  co_return digest;
+}
+
+}  // namespace cairn::object

@@ -1,0 +1,62 @@
+// Walks the units of one kind in a bucket in key order, and rolls keys up into common prefixes.
+//
+// A common prefix is passed by seeking to the first key after it: what is beneath it is not read,
+// however much that is. Single-threaded. Usage: take() until it has nothing; then refill(), until
+// that says that nothing follows.
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <variant>
+
+#include "base/error.h"
+#include "io/task.h"
+#include "model/unit_key.h"
+#include "store/store.h"
+
+namespace cairn::object {
+
+class Walker {
+ public:
+  struct Options {
+    model::UnitKind kind = model::UnitKind::object;
+    model::BucketId bucket{};
+    std::string prefix{}, delimiter{};
+    bool all_rows = false;      // every version, delete markers included
+    std::size_t wanted = 1000;  // about how many entries will be taken: sizes the reads
+  };
+  struct Unit {
+    std::string key;
+    store::ScanUnit unit;
+  };
+  using Entry = std::variant<std::string, Unit>;  // a common prefix, or a unit
+
+  Walker(store::Store& store, Options options);
+
+  // Where to start, REQUIRES: nothing was read. After `marker`: after all units of that key.
+  void start_after(const std::string& marker);
+  // At the unit key `begin`, which belongs to the key `marker`.
+  void start_within(const std::string& marker, std::string begin);
+  // Both: after the whole common prefix that `marker` lies in, if it does.
+
+  std::optional<Entry> take();
+  // Reads on. False: proven that nothing follows. REQUIRES: take() had nothing.
+  io::Task<Result<bool>> refill();
+
+ private:
+  void start_at(std::string begin);
+  std::optional<std::string> common_prefix(const std::string& key) const;
+  void skip_beneath(const std::string& common);
+
+  store::Store& store_;
+  const Options options_;
+  std::string begin_, end_;  // what has not been read yet
+  std::string skip_until_;   // units below it lie beneath a common prefix that was taken
+  bool exhausted_ = false;
+  std::size_t batch_;
+  std::vector<store::ScanUnit> units_{};
+  std::size_t at_ = 0;
+};
+
+}  // namespace cairn::object
