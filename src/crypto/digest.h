@@ -20,6 +20,7 @@ using Sha256Digest = std::array<std::uint8_t, 32>;
 Sha256Digest sha256(Bytes data);
 Sha256Digest hmac_sha256(Bytes key, Bytes data);
 Md5Digest md5(Bytes data);
+Sha1Digest sha1(Bytes data);
 
 // A stage that hashes a stream; fed in large pieces. Implementations may hash several streams side by side.
 class Hasher {
@@ -39,8 +40,11 @@ bool checksum_is_crc(Checksum algorithm);                 // may be FULL_OBJECT 
 std::string combine_crc(Checksum algorithm, std::string_view a, std::string_view b, std::uint64_t length_b);
 
 std::unique_ptr<Hasher> make_md5();
+std::unique_ptr<Hasher> make_sha1();
 std::unique_ptr<Hasher> make_sha256();
 std::unique_ptr<Hasher> make_checksum(Checksum algorithm);
+// The same for data that is at hand: raw value, without allocating a hasher.
+std::string checksum_of(Checksum algorithm, Bytes data);
 
 // XXH3, for Cairn's own bytes on disk and for placement. Stable over versions and platforms.
 std::uint64_t xxh3_64(Bytes data, std::uint64_t seed = 0);
