@@ -15,7 +15,7 @@ namespace cairn::s3 {
 
 struct Options {
   std::string region = "us-east-1";
-  std::vector<std::string> domains{};   // virtual-host-style: BUCKET.domain; path-style always works
+  std::vector<std::string> domains{};  // virtual-host-style: BUCKET.domain; path-style always works
   std::string server_name = "Cairn";
 };
 
@@ -31,7 +31,8 @@ struct Parts {
 class Service {
  public:
   virtual ~Service() = default;
-  // Answers one S3 request. Thread-safe. `operation` gets the operation's name ("PutObject") for metrics and logs.
+  // Answers one S3 request. Thread-safe. `operation` gets the operation's name ("PutObject") for
+  // metrics and logs.
   virtual io::Task<net::Response> handle(net::Request& request, std::string& operation) = 0;
 };
 std::unique_ptr<Service> make_service(Parts parts, Options options);
