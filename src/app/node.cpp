@@ -1,0 +1,119 @@
+#include "app/node.h"
+
+#include <unistd.h>
+
+#include "base/log.h"
+#include "object/make.h"
+
+namespace cairn::app {
+
+MemoryPlan plan_memory(std::uint64_t limit, std::size_t drives, std::uint64_t machine) {
+  MemoryPlan plan;
+  plan.total = limit != 0 ? limit : std::max<std::uint64_t>(machine / 4, 512ull << 20);
+  plan.bodies = plan.total / 2;
+  plan.block_cache_per_drive = plan.total / 4 / drives;
+  plan.memtable_per_drive = std::min<std::uint64_t>(plan.total / 8 / drives, 64ull << 20);
+  plan.cached_units = static_cast<std::size_t>(plan.total / 16 / 1024);  // about 1 KiB each
+  return plan;
+}
+
+namespace {
+
+std::uint64_t machine_memory() {
+  return static_cast<std::uint64_t>(::sysconf(_SC_PHYS_PAGES)) * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+}
+
+}  // namespace
+
+Node::Node(const ServerSettings& settings, io::Reactors& reactors, metrics::Registry& metrics)
+    : settings_(settings),
+      reactors_(reactors),
+      metrics_(metrics),
+      plan_(plan_memory(settings.memory_bytes, settings.drives.size(), machine_memory())),
+      clock_(io::system_clock()),
+      random_(io::system_random()),
+      pool_(io::make_blocking_pool(std::max<std::size_t>(8, 2 * reactors.size()))),
+      memory_(io::make_memory_budget(plan_.bodies, std::chrono::seconds(10))) {}
+
+Node::~Node() = default;
+
+drive::World Node::world() { return {*files_, *pool_, *clock_, *random_, metrics_}; }
+
+drive::LocalDriveOptions Node::drive_options() const {
+  drive::LocalDriveOptions options;
+  options.block_cache_bytes = plan_.block_cache_per_drive;
+  options.memtable_bytes = plan_.memtable_per_drive;
+  options.sync = !settings_.unsafe_no_sync;
+  return options;
+}
+
+Result<std::unique_ptr<Node>> Node::open(const ServerSettings& settings, io::Reactors& reactors,
+                                         metrics::Registry& metrics) {
+  std::unique_ptr<Node> node(new Node(settings, reactors, metrics));
+  CAIRN_TRY(node->start());
+  return node;
+}
+
+Result<void> Node::start() {
+  CAIRN_ASSIGN(files_, io::make_file_system(settings_.file_io, reactors_, *pool_));
+  CAIRN_TRY(io::block_on(reactors_, open_all()));
+  return {};
+}
+
+io::Task<Result<bool>> Node::open_all() {
+  cluster::Options options;
+  options.paths = settings_.drives;
+  options.erasure = settings_.erasure;
+  options.drive = drive_options();
+  CAIRN_CO_ASSIGN(cluster_, co_await cluster::bootstrap(world(), std::move(options)));
+
+  std::vector<store::DriveSlot> slots;
+  for (const auto& slot : cluster_.slots)
+    slots.push_back({slot.id, slot.path, slot.replacement ? nullptr : slot.drive, slot.reason});
+  store::Options tuning;
+  tuning.inline_max_bytes = settings_.inline_max_bytes;
+  tuning.cache_units = plan_.cached_units;
+  store::Parts parts{*cluster_.control, *memory_, *clock_, *random_, metrics_};
+  CAIRN_CO_ASSIGN(store_, co_await store::open_local_store(parts, tuning, cluster_.map, std::move(slots)));
+  for (std::size_t i = 0; i < cluster_.slots.size(); ++i) {
+    cluster::Slot& slot = cluster_.slots[i];
+    if (!slot.replacement) continue;
+    const model::DriveId id = slot.drive->id();
+    auto attached = co_await store_->attach(i, slot.drive);
+    if (attached) attached = co_await adopt_drive(i, id);
+    if (!attached) log::error("a replacement drive cannot be used", {{"path", slot.path}, {"reason", attached.error().message}});
+  }
+  CAIRN_CO_ASSIGN(objects_, co_await object::open_objects(*store_, *cluster_.control, *clock_, *random_, *memory_, {}));
+  co_return true;
+}
+
+io::Task<Result<cluster::Reopened>> Node::reopen_drive(std::size_t slot, model::DriveId expected) {
+  const cluster::Slot& known = cluster_.slots[slot];
+  drive::LocalDriveOptions options = drive_options();
+  options.path = known.path;
+  co_return co_await cluster::reopen(world(), std::move(options), cluster_.id, expected, static_cast<std::uint32_t>(slot),
+                                     static_cast<std::uint32_t>(cluster_.slots.size()), store_->map().profile);
+}
+
+io::Task<Result<void>> Node::adopt_drive(std::size_t slot, model::DriveId id) {
+  CAIRN_CO_TRY(co_await cluster_.control->attach(slot, cluster_.slots[slot].path + "/control"));
+  const std::string key = cluster::slot_key(slot);
+  CAIRN_CO_ASSIGN(const auto entry, co_await cluster_.control->get(key));
+  std::vector<control::Condition> conditions{{key, entry ? entry->mod_revision : 0}};
+  std::vector<control::Change> changes{{key, id.hex()}};
+  CAIRN_CO_TRY(co_await cluster_.control->commit(std::move(conditions), std::move(changes)));
+  cluster_.slots[slot].id = id;
+  co_return {};
+}
+
+void Node::stop() {
+  struct Stop {
+    static io::Task<bool> run(store::LocalStore* store) {
+      co_await store->stop();
+      co_return true;
+    }
+  };
+  if (store_) (void)io::block_on(reactors_, Stop::run(store_.get()));
+}
+
+}  // namespace cairn::app

@@ -1,0 +1,75 @@
+// The storage half of a server: drives, control store, store and object layer of one machine, wired.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "app/options.h"
+#include "base/metrics.h"
+#include "cluster/bootstrap.h"
+#include "io/file.h"
+#include "io/memory.h"
+#include "io/reactor.h"
+#include "io/world.h"
+#include "object/object.h"
+#include "store/local_store.h"
+
+namespace cairn::app {
+
+// How the one memory limit is divided.
+struct MemoryPlan {
+  std::uint64_t total = 0;
+  std::uint64_t bodies = 0;               // request bodies and repairs in flight
+  std::uint64_t block_cache_per_drive = 0;
+  std::uint64_t memtable_per_drive = 0;
+  std::size_t cached_units = 0;           // in the leader
+};
+MemoryPlan plan_memory(std::uint64_t limit, std::size_t drives, std::uint64_t machine);
+
+class Node {
+ public:
+  // Opens everything; blocks. Errors are sentences for the person who started the server. Reactors are started.
+  static Result<std::unique_ptr<Node>> open(const ServerSettings& settings, io::Reactors& reactors,
+                                            metrics::Registry& metrics);
+  ~Node();  // REQUIRES: stop() was called, or open failed
+
+  // Ends background work of the store; nothing new may be asked of it. Blocks.
+  void stop();
+
+  object::Objects& objects() { return *objects_; }
+  store::LocalStore& store() { return *store_; }
+  control::Embedded& control() { return *cluster_.control; }
+  io::MemoryBudget& memory() { return *memory_; }
+  io::Clock& clock() { return *clock_; }
+  io::Random& random() { return *random_; }
+  io::FileSystem& files() { return *files_; }
+  const std::vector<cluster::Slot>& slots() const { return cluster_.slots; }
+
+  // A drive that is back, or an empty directory that becomes its replacement (cluster::reopen), for one slot.
+  io::Task<Result<cluster::Reopened>> reopen_drive(std::size_t slot, model::DriveId expected);
+  // Brings the control store of a slot's directory up to date and remembers the drive that has the slot.
+  io::Task<Result<void>> adopt_drive(std::size_t slot, model::DriveId id);
+
+ private:
+  Node(const ServerSettings& settings, io::Reactors& reactors, metrics::Registry& metrics);
+  Result<void> start();
+  io::Task<Result<bool>> open_all();
+  drive::World world();
+  drive::LocalDriveOptions drive_options() const;
+
+  const ServerSettings& settings_;
+  io::Reactors& reactors_;
+  metrics::Registry& metrics_;
+  MemoryPlan plan_;
+  std::unique_ptr<io::Clock> clock_;
+  std::unique_ptr<io::Random> random_;
+  std::unique_ptr<io::BlockingPool> pool_;
+  std::unique_ptr<io::FileSystem> files_;
+  std::unique_ptr<io::MemoryBudget> memory_;
+  cluster::Cluster cluster_;
+  std::unique_ptr<store::LocalStore> store_;
+  std::unique_ptr<object::Objects> objects_;
+};
+
+}  // namespace cairn::app
