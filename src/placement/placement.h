@@ -17,11 +17,13 @@ struct Member {
   model::DriveId drive{};
   model::MapEpoch since{};   // map epoch at which it took this slot
   bool rebuilding = false;   // joined and not yet complete
+  bool operator==(const Member&) const = default;
 };
 
 // One partition's drives: slot i holds shard i.
 struct Entry {
   std::vector<Member> members{};
+  bool operator==(const Entry&) const = default;
 };
 
 struct Map {
@@ -31,6 +33,7 @@ struct Map {
 
   model::PartitionId partition_of(const model::UnitKey& unit) const;  // XXH3 of the lock key
   const Entry& entry(model::PartitionId p) const { return partitions[p.value]; }
+  bool operator==(const Map&) const = default;
 };
 
 inline constexpr std::size_t kDefaultPartitions = 256;
@@ -42,15 +45,19 @@ struct DriveWeight {
 };
 
 // A map over `drives` (at least profile.drives()), by weighted rendezvous hashing per partition; slots are rotated so
-// that data and parity spread evenly. Deterministic.
+// that data and parity spread evenly. No node gets more slots of a partition than it must. Deterministic, on every
+// platform and for good. The order of `drives` matters: a drive that comes later is appended, so that the others keep
+// most of their slots. invalid_argument: too few drives, one twice, a weight that is no positive number, or a number of
+// partitions that is no power of two up to 65536.
 Result<Map> compute_map(model::MapEpoch epoch, model::ErasureProfile profile, std::size_t partitions,
                         const std::vector<DriveWeight>& drives);
 // The map after `old_drive` is replaced by `new_drive` in all its slots: nothing else moves. The new members are
-// rebuilding, their `since` is the new epoch.
+// rebuilding, their `since` is the new epoch. REQUIRES: new_drive has no slot yet.
 Map replace_drive(const Map& map, model::DriveId old_drive, model::DriveId new_drive);
 
 std::string encode_map(const Map& map);            // versioned envelope, docs/format/map.md
 Result<Map> decode_map(std::string_view bytes);    // corrupt
 std::string encode_entry(const Entry& entry);
+Result<Entry> decode_entry(std::string_view bytes);  // corrupt
 
 }  // namespace cairn::placement
