@@ -102,7 +102,7 @@ TEST(Placement, NodesShareEachPartitionAsEvenlyAsTheyCan) {
     return most;
   };
   const auto six = drives(12, 2);  // 6 nodes
-  EXPECT_EQ(most_per_node(map_of({4, 2}, six), six), 129u);
+  EXPECT_EQ(most_per_node(map_of({4, 2}, six), six), 1u);
   const auto four = drives(16, 4);  // 4 nodes
   EXPECT_EQ(most_per_node(map_of({4, 2}, four), four), 2u);
   // One node of one drive beside one of seven: the second takes what the first cannot.
@@ -130,7 +130,7 @@ TEST(Placement, ADriveMoreMovesLittle) {
         ++changed;
         EXPECT_EQ(m.drive, drive(count));  // nothing moves between drives that were there
       }
-      EXPECT_LE(changed, 129u);
+      EXPECT_LE(changed, 1u);
       members_changed += changed;
     }
     const double ideal = partitions * 6.0 / (count + 1);
