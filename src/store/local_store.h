@@ -47,6 +47,12 @@ class LocalStore : public Store {
   // Repairs one unit: every reachable member gets the settled state and its shards. Returns true when it is whole on
   // all N members, read back; false when some member is away.
   virtual io::Task<Result<bool>> repair(model::UnitKey unit) = 0;
+  // As repair(), for one member: true when that member has the settled state and all its shards, read back, whoever
+  // else is away. For rebuilding a drive while another is missing.
+  virtual io::Task<Result<bool>> repair_member(model::UnitKey unit, model::DriveId member) {
+    static_cast<void>(member);
+    return repair(std::move(unit));
+  }
   // Reads and verifies everything this unit has on all members; repairs what is damaged. Bytes read are counted.
   struct Verified { std::uint64_t bytes = 0; std::uint64_t damaged_shards = 0; bool whole = false; };
   virtual io::Task<Result<Verified>> verify(model::UnitKey unit) = 0;
