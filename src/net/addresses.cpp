@@ -41,7 +41,8 @@ class Descriptor {
 };
 
 std::string without_brackets(std::string_view host) {
-  if (host.size() > 2 && host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
+  if (host.size() > 2 && host.front() == '[' && host.back() == ']')
+    host = host.substr(1, host.size() - 2);
   return std::string(host);
 }
 
@@ -52,8 +53,10 @@ Result<std::vector<Address>> look_up(const std::string& host, std::uint16_t port
   hints.ai_flags = flags | AI_NUMERICSERV;
   addrinfo* found = nullptr;
   const std::string name = without_brackets(host);
-  const int failed = ::getaddrinfo(name.empty() ? nullptr : name.c_str(), std::to_string(port).c_str(), &hints, &found);
-  if (failed != 0) return Error{Code::io_error, "cannot resolve " + host + ": " + ::gai_strerror(failed)};
+  const int failed = ::getaddrinfo(name.empty() ? nullptr : name.c_str(),
+                                   std::to_string(port).c_str(), &hints, &found);
+  if (failed != 0)
+    return Error{Code::io_error, "cannot resolve " + host + ": " + ::gai_strerror(failed)};
   std::vector<Address> addresses;
   for (const addrinfo* next = found; next != nullptr; next = next->ai_next) {
     Address& address = addresses.emplace_back();
@@ -69,11 +72,14 @@ void set_on(int fd, int level, int option) {
   ::setsockopt(fd, level, option, &on, sizeof on);
 }
 
-Error address_error(std::string_view doing, const std::string& host, std::uint16_t port, int error) {
-  return Error{Code::io_error, std::string(doing) + " " + host + ":" + std::to_string(port) + ": " + std::strerror(error)};
+Error address_error(std::string_view doing, const std::string& host, std::uint16_t port,
+                    int error) {
+  return Error{Code::io_error, std::string(doing) + " " + host + ":" + std::to_string(port) + ": " +
+                                   std::strerror(error)};
 }
 
-Result<int> bound_socket(const Address& address, const std::string& host, std::uint16_t port, bool share) {
+Result<int> bound_socket(const Address& address, const std::string& host, std::uint16_t port,
+                         bool share) {
   Descriptor fd(::socket(address.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (fd.get() < 0) return address_error("cannot make a socket for", host, port, errno);
   set_on(fd.get(), SOL_SOCKET, SO_REUSEADDR);
@@ -82,15 +88,18 @@ Result<int> bound_socket(const Address& address, const std::string& host, std::u
     const int both = 0;  // "::" takes IPv4 as well
     ::setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &both, sizeof both);
   }
-  if (::bind(fd.get(), address.get(), address.size) != 0) return address_error("cannot listen on", host, port, errno);
+  if (::bind(fd.get(), address.get(), address.size) != 0)
+    return address_error("cannot listen on", host, port, errno);
   return fd.release();
 }
 
 std::uint16_t port_of(int fd) {
   Address address;
   address.size = sizeof address.storage;
-  if (::getsockname(fd, reinterpret_cast<sockaddr*>(&address.storage), &address.size) != 0) return 0;
-  if (address.family() == AF_INET6) return ntohs(reinterpret_cast<const sockaddr_in6*>(&address.storage)->sin6_port);
+  if (::getsockname(fd, reinterpret_cast<sockaddr*>(&address.storage), &address.size) != 0)
+    return 0;
+  if (address.family() == AF_INET6)
+    return ntohs(reinterpret_cast<const sockaddr_in6*>(&address.storage)->sin6_port);
   return ntohs(reinterpret_cast<const sockaddr_in*>(&address.storage)->sin_port);
 }
 
@@ -111,7 +120,8 @@ std::string text_of(const sockaddr_storage& storage) {
   return std::string(text) + ":" + std::to_string(ntohs(a.sin_port));
 }
 
-io::Task<Result<std::vector<Address>>> look_up_by(io::Instant deadline, std::string host, std::uint16_t port) {
+io::Task<Result<std::vector<Address>>> look_up_by(io::Instant deadline, std::string host,
+                                                  std::uint16_t port) {
   auto numeric = look_up(host, port, AI_NUMERICHOST);
   if (numeric) co_return std::move(numeric);
   io::Mailbox<Result<std::vector<Address>>> box;
@@ -138,7 +148,8 @@ io::Task<Result<std::unique_ptr<Socket>>> connect_one(io::Reactor& reactor, cons
   int error = waited.error;
   socklen_t size = sizeof error;
   if (error == 0) ::getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size);
-  if (error == ECANCELED) co_return Error{Code::timeout, "connecting to " + host + " took too long"};
+  if (error == ECANCELED)
+    co_return Error{Code::timeout, "connecting to " + host + " took too long"};
   if (error != 0) co_return address_error("cannot connect to", host, port, error);
   co_return std::move(*socket);
 }
@@ -148,7 +159,8 @@ io::Task<Result<std::unique_ptr<Socket>>> connect_one(io::Reactor& reactor, cons
 Result<int> listen_on(const std::string& host, std::uint16_t& port) {
   CAIRN_ASSIGN(const auto addresses, look_up(host, port, AI_PASSIVE));
   if (port != 0) {
-    // Sharing the port is for our own reactors: another process that has it is found by not sharing at first.
+    // Sharing the port is for our own reactors: another process that has it is found by not sharing
+    // at first.
     CAIRN_ASSIGN(const int alone, bound_socket(addresses.front(), host, port, false));
     ::close(alone);
   }
@@ -172,14 +184,15 @@ Result<int> listen_beside(const std::string& host, std::uint16_t port) {
 int accept_on(int listener, std::string& peer) {
   sockaddr_storage storage{};
   socklen_t size = sizeof storage;
-  const int fd = ::accept4(listener, reinterpret_cast<sockaddr*>(&storage), &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+  const int fd = ::accept4(listener, reinterpret_cast<sockaddr*>(&storage), &size,
+                           SOCK_NONBLOCK | SOCK_CLOEXEC);
   if (fd < 0) return -errno;
   peer = text_of(storage);
   return fd;
 }
 
-io::Task<Result<std::unique_ptr<Socket>>> connect_to(io::Reactor& reactor, std::string host, std::uint16_t port,
-                                                     io::Duration timeout) {
+io::Task<Result<std::unique_ptr<Socket>>> connect_to(io::Reactor& reactor, std::string host,
+                                                     std::uint16_t port, io::Duration timeout) {
   const io::Instant deadline = reactor.now() + timeout;
   CAIRN_CO_ASSIGN(const std::vector<Address> addresses, co_await look_up_by(deadline, host, port));
   Error failed{Code::io_error, "no address"};

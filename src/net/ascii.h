@@ -5,8 +5,12 @@
 
 namespace cairn::net {
 
-constexpr char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; }
-constexpr bool is_digit(char c) { return c >= '0' && c <= '9'; }
+constexpr char lower(char c) {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c;
+}
+constexpr bool is_digit(char c) {
+  return c >= '0' && c <= '9';
+}
 
 constexpr bool iequals(std::string_view a, std::string_view b) {
   if (a.size() != b.size()) return false;
@@ -33,7 +37,8 @@ constexpr std::string_view trim(std::string_view s) {
   return s;
 }
 
-// Calls `each` with every element of a comma-separated list, trimmed; empty elements are skipped (RFC 9110 5.6.1).
+// Calls `each` with every element of a comma-separated list, trimmed; empty elements are skipped
+// (RFC 9110 5.6.1).
 template <class F>
 constexpr void for_each_element(std::string_view list, F each) {
   while (!list.empty()) {

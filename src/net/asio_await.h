@@ -1,5 +1,6 @@
-// From Asio's completion handlers to coroutines: the handler resumes the waiter directly, on the reactor's thread (Asio
-// never calls it from within the initiating function). Only for the sources that include Asio. Private to net.
+// From Asio's completion handlers to coroutines: the handler resumes the waiter directly, on the
+// reactor's thread (Asio never calls it from within the initiating function). Only for the sources
+// that include Asio. Private to net.
 #pragma once
 
 #include <boost/asio/error.hpp>

@@ -1,4 +1,5 @@
-// The read buffer of a connection: one piece of memory, filled at the end and consumed at the front. Private to net.
+// The read buffer of a connection: one piece of memory, filled at the end and consumed at the
+// front. Private to net.
 #pragma once
 
 #include <sys/uio.h>

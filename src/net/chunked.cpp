@@ -73,7 +73,8 @@ ChunkDecoder::State ChunkDecoder::in_extension(char c) {
   if (c == '\r') return State::size_lf;
   const bool control = static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
   if (control && c != '\t') return State::bad;
-  if (++extension_bytes_ > kMaxExtensionBytes || ++framing_bytes_ > kMaxFramingBytes) return State::bad;
+  if (++extension_bytes_ > kMaxExtensionBytes || ++framing_bytes_ > kMaxFramingBytes)
+    return State::bad;
   return State::extension;
 }
 

@@ -31,33 +31,39 @@ void pulse_later(const std::weak_ptr<Pulse>& weak, io::Reactor& reactor, io::Dur
 class HttpClient final : public Client {
  public:
   HttpClient(io::Reactor& reactor, std::unique_ptr<Socket> socket, io::Duration timeout)
-      : pulse_(std::make_shared<Pulse>()), transport_(reactor, std::move(socket), pool_, pulse_->now) {
+      : pulse_(std::make_shared<Pulse>()),
+        transport_(reactor, std::move(socket), pool_, pulse_->now) {
     pulse_->transport = &transport_;
-    pulse_later(pulse_, reactor, std::max<io::Duration>(timeout / kTicksOfPatience, std::chrono::milliseconds(1)));
+    pulse_later(pulse_, reactor,
+                std::max<io::Duration>(timeout / kTicksOfPatience, std::chrono::milliseconds(1)));
   }
   ~HttpClient() override { pulse_->transport = nullptr; }
 
-  io::Task<Result<ClientResponse>> request(std::string head, std::vector<io::Bytes> body, bool is_head,
-                                           bool keep_body) override {
+  io::Task<Result<ClientResponse>> request(std::string head, std::vector<io::Bytes> body,
+                                           bool is_head, bool keep_body) override {
     if (broken_) co_return Error{Code::connection_closed, "the connection has ended"};
     broken_ = true;  // until this exchange has ended well
     std::vector<iovec> pieces{{head.data(), head.size()}};
     for (const auto& part : body)
       if (!part.empty()) pieces.push_back({const_cast<std::byte*>(part.data()), part.size()});
     if (transport_.spent()) co_await transport_.yield();
-    // A server that refuses early may answer and close before it has read everything: its answer counts.
+    // A server that refuses early may answer and close before it has read everything: its answer
+    // counts.
     const bool written = co_await transport_.write_rest(pieces, kTicksOfPatience);
     ClientResponse response;
     Framing framing;
     CAIRN_CO_TRY(co_await read_head(response, framing));
     CAIRN_CO_TRY(co_await read_body(response, framing, is_head, keep_body));
-    const bool delimited = is_head || has_no_body(response.status) || framing.chunked || framing.content_length;
+    const bool delimited =
+        is_head || has_no_body(response.status) || framing.chunked || framing.content_length;
     broken_ = !written || !framing.keep_alive || !delimited;
     co_return response;
   }
 
  private:
-  static bool has_no_body(int status) { return status == 204 || status == 304 || status / 100 == 1; }
+  static bool has_no_body(int status) {
+    return status == 204 || status == 304 || status / 100 == 1;
+  }
   Transport::Tick deadline() const { return transport_.now() + kTicksOfPatience + 1; }
 
   Error failure(const Moved& moved) const {
@@ -73,7 +79,8 @@ class HttpClient final : public Client {
       for (;;) {
         const auto step = scanner.scan(buffer.view());
         if (step == HeadScanner::Step::complete) break;
-        if (step == HeadScanner::Step::bad) co_return Error{Code::corrupt, "the response is malformed"};
+        if (step == HeadScanner::Step::bad)
+          co_return Error{Code::corrupt, "the response is malformed"};
         const Moved moved = co_await transport_.read(buffer.space(), deadline());
         if (moved.bytes == 0) co_return failure(moved);
         buffer.commit(moved.bytes);
@@ -87,7 +94,8 @@ class HttpClient final : public Client {
     }
   }
 
-  io::Task<Result<void>> read_body(ClientResponse& response, Framing framing, bool is_head, bool keep_body) {
+  io::Task<Result<void>> read_body(ClientResponse& response, Framing framing, bool is_head,
+                                   bool keep_body) {
     if (is_head || has_no_body(response.status)) co_return Result<void>{};
     if (framing.chunked) {
       auto read = co_await read_chunked(response, keep_body);
@@ -112,7 +120,8 @@ class HttpClient final : public Client {
       const auto step = chunks.advance(buffer.view(), used);
       buffer.consume(used);
       if (step == ChunkDecoder::Step::end) co_return Result<void>{};
-      if (step == ChunkDecoder::Step::bad) co_return Error{Code::corrupt, "the chunked response is malformed"};
+      if (step == ChunkDecoder::Step::bad)
+        co_return Error{Code::corrupt, "the chunked response is malformed"};
       if (step == ChunkDecoder::Step::data) {
         auto got = co_await read_piece(response, chunks.remaining(), keep_body);
         if (!got) co_return std::move(got.error());
@@ -127,14 +136,17 @@ class HttpClient final : public Client {
   }
 
   // At most `most` bytes of body, from the buffer or the socket; 0 at the connection's end.
-  io::Task<Result<std::size_t>> read_piece(ClientResponse& response, std::uint64_t most, bool keep_body) {
+  io::Task<Result<std::size_t>> read_piece(ClientResponse& response, std::uint64_t most,
+                                           bool keep_body) {
     ReadBuffer& buffer = transport_.buffer();
     if (transport_.spent()) co_await transport_.yield();
-    std::string_view piece = buffer.view().substr(0, static_cast<std::size_t>(std::min<std::uint64_t>(most, SIZE_MAX)));
+    std::string_view piece =
+        buffer.view().substr(0, static_cast<std::size_t>(std::min<std::uint64_t>(most, SIZE_MAX)));
     const bool buffered = !piece.empty();
     if (!buffered) {
       if (!scratch_) scratch_ = std::make_unique_for_overwrite<char[]>(kScratchBytes);
-      const iovec into{scratch_.get(), static_cast<std::size_t>(std::min<std::uint64_t>(most, kScratchBytes))};
+      const iovec into{scratch_.get(),
+                       static_cast<std::size_t>(std::min<std::uint64_t>(most, kScratchBytes))};
       const Moved moved = co_await transport_.read(into, deadline());
       if (moved.failed()) co_return failure(moved);
       piece = {scratch_.get(), moved.bytes};
@@ -155,12 +167,14 @@ class HttpClient final : public Client {
 
 }  // namespace
 
-io::Task<Result<std::unique_ptr<Client>>> connect(std::string host, std::uint16_t port, io::Duration timeout) {
+io::Task<Result<std::unique_ptr<Client>>> connect(std::string host, std::uint16_t port,
+                                                  io::Duration timeout) {
   auto* reactor = dynamic_cast<io::Reactor*>(&io::Executor::current());
   CAIRN_ASSERT(reactor != nullptr);
   auto socket = co_await connect_to(*reactor, std::move(host), port, timeout);
   if (!socket) co_return std::move(socket.error());
-  co_return std::unique_ptr<Client>(std::make_unique<HttpClient>(*reactor, std::move(*socket), timeout));
+  co_return std::unique_ptr<Client>(
+      std::make_unique<HttpClient>(*reactor, std::move(*socket), timeout));
 }
 
 }  // namespace cairn::net

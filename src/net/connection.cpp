@@ -5,8 +5,8 @@
 namespace cairn::net {
 namespace {
 
-constexpr Transport::Tick kParkAfter = 4;      // ticks of idleness
-constexpr Transport::Tick kLingerTicks = 10;   // all in all
+constexpr Transport::Tick kParkAfter = 4;     // ticks of idleness
+constexpr Transport::Tick kLingerTicks = 10;  // all in all
 
 HeadScanner::Limits limits_of(const ServerOptions& options) {
   HeadScanner::Limits limits;
@@ -17,7 +17,8 @@ HeadScanner::Limits limits_of(const ServerOptions& options) {
 
 }  // namespace
 
-Connection::Connection(std::shared_ptr<Shard> shard, std::unique_ptr<Socket> socket, std::string peer)
+Connection::Connection(std::shared_ptr<Shard> shard, std::unique_ptr<Socket> socket,
+                       std::string peer)
     : shard_(std::move(shard)),
       transport_(shard_->reactor, std::move(socket), shard_->buffers, shard_->now),
       body_(transport_, Shard::ticks(shard_->core->options.body_timeout)),
@@ -38,12 +39,15 @@ Connection::~Connection() {
   core.leave();
 }
 
-io::Task<void> Connection::serve(std::unique_ptr<Connection> connection) { co_await connection->run(); }
+io::Task<void> Connection::serve(std::unique_ptr<Connection> connection) {
+  co_await connection->run();
+}
 
 void Connection::tick() {
   transport_.check_deadline();
   const bool resting = idle_ && !parked_ && transport_.buffer().has_memory();
-  if (resting && shard_->now - wait_began_ >= kParkAfter) transport_.interrupt(Transport::Interrupt::park);
+  if (resting && shard_->now - wait_began_ >= kParkAfter)
+    transport_.interrupt(Transport::Interrupt::park);
 }
 
 void Connection::drain() {
@@ -167,7 +171,8 @@ io::Task<bool> Connection::exchange() {
 
 io::Task<bool> Connection::send(Response response) {
   const Core& core = *shard_->core;
-  const bool body_over = body_.finished() || body_.worth_draining(core.options.max_unread_body_drain);
+  const bool body_over =
+      body_.finished() || body_.worth_draining(core.options.max_unread_body_drain);
   ResponseWriter::Context context{
       .head_only = request_.method == "HEAD",
       .http11 = framing_.http11,
@@ -192,12 +197,13 @@ io::Task<void> Connection::refuse() {
   response.status = status_;
   response.headers.add("Content-Type", "text/plain");
   response.content = std::to_string(status_) + " " + std::string(reason_of(status_)) + "\n";
-  ResponseWriter::Context context{.head_only = request_.method == "HEAD",
-                                  .keep_alive = false,
-                                  .date = shard_->date.text()};
+  ResponseWriter::Context context{
+      .head_only = request_.method == "HEAD", .keep_alive = false, .date = shard_->date.text()};
   const Sent sent = co_await writer_.write(response, context);
-  if (sent.complete) co_await linger();
-  else transport_.socket().reset();
+  if (sent.complete)
+    co_await linger();
+  else
+    transport_.socket().reset();
 }
 
 io::Task<void> Connection::linger() {

@@ -1,4 +1,5 @@
-// One client connection of the server: request after request until either side ends it. Private to net.
+// One client connection of the server: request after request until either side ends it. Private to
+// net.
 #pragma once
 
 #include <list>
@@ -54,11 +55,11 @@ class Connection {
   Request request_{};
   std::string peer_;
   std::list<Connection*>::iterator place_;
-  Transport::Tick wait_began_ = 0;   // for the head that is awaited
+  Transport::Tick wait_began_ = 0;  // for the head that is awaited
   int status_ = 0;
-  bool fresh_ = true;                // nothing has arrived yet
-  bool idle_ = false;                // waits for the first byte of a head
-  bool parked_ = false;              // does so without memory
+  bool fresh_ = true;    // nothing has arrived yet
+  bool idle_ = false;    // waits for the first byte of a head
+  bool parked_ = false;  // does so without memory
 };
 
 }  // namespace cairn::net

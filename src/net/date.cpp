@@ -26,15 +26,19 @@ class Reader {
   bool good() const { return good_ && text_.empty(); }
 
   void literal(std::string_view expected) {
-    if (text_.starts_with(expected)) text_.remove_prefix(expected.size());
-    else good_ = false;
+    if (text_.starts_with(expected))
+      text_.remove_prefix(expected.size());
+    else
+      good_ = false;
   }
   unsigned number(std::size_t digits) {
     unsigned value = 0;
     if (text_.size() < digits) good_ = false;
     for (std::size_t i = 0; good_ && i < digits; ++i) {
-      if (!is_digit(text_[i])) good_ = false;
-      else value = value * 10 + static_cast<unsigned>(text_[i] - '0');
+      if (!is_digit(text_[i]))
+        good_ = false;
+      else
+        value = value * 10 + static_cast<unsigned>(text_[i] - '0');
     }
     if (good_) text_.remove_prefix(digits);
     return value;
@@ -99,7 +103,8 @@ std::optional<Civil> parse_imf(std::string_view text) {
   return in.good() ? std::optional(c) : std::nullopt;
 }
 
-// "Sunday, 06-Nov-94 08:49:37 GMT". A year that seems more than 50 years ahead is in the past (RFC 9110 5.6.7).
+// "Sunday, 06-Nov-94 08:49:37 GMT". A year that seems more than 50 years ahead is in the past (RFC
+// 9110 5.6.7).
 std::optional<Civil> parse_rfc850(std::string_view text) {
   Reader in(text);
   Civil c;
@@ -114,7 +119,8 @@ std::optional<Civil> parse_rfc850(std::string_view text) {
   in.time(c.hour, c.minute, c.second);
   in.literal(" GMT");
   const auto today = std::chrono::floor<std::chrono::days>(std::chrono::system_clock::now());
-  const auto this_year = static_cast<unsigned>(static_cast<int>(std::chrono::year_month_day(today).year()));
+  const auto this_year =
+      static_cast<unsigned>(static_cast<int>(std::chrono::year_month_day(today).year()));
   c.year = this_year / 100 * 100 + short_year;
   if (c.year > this_year + 50) c.year -= 100;
   return in.good() ? std::optional(c) : std::nullopt;

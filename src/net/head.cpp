@@ -1,6 +1,8 @@
-// Beast splits heads into fields; what Beast is lenient about, or answers with the wrong status, is decided here.
+// Beast splits heads into fields; what Beast is lenient about, or answers with the wrong status, is
+// decided here.
 #include "net/head.h"
 
+#include <algorithm>
 #include <boost/beast/http/basic_parser.hpp>
 #include <cstring>
 #include <limits>
@@ -14,7 +16,9 @@ namespace http = boost::beast::http;
 using boost::beast::error_code;
 using BeastView = boost::beast::string_view;
 
-std::string_view view(BeastView s) { return {s.data(), s.size()}; }
+std::string_view view(BeastView s) {
+  return {s.data(), s.size()};
+}
 
 // The fields that decide how a message is framed, as they pass by.
 class FramingFields {
@@ -41,8 +45,10 @@ class FramingFields {
         break;
       case http::field::expect:
         for_each_element(value, [this](std::string_view token) {
-          if (iequals(token, "100-continue")) expect_continue_ = true;
-          else unknown_expectation_ = true;
+          if (iequals(token, "100-continue"))
+            expect_continue_ = true;
+          else
+            unknown_expectation_ = true;
         });
         break;
       default:
@@ -50,8 +56,8 @@ class FramingFields {
     }
   }
 
-  // 0 or the refusing status. Whatever two readers could understand differently is refused: that is how requests are
-  // smuggled past a proxy.
+  // 0 or the refusing status. Whatever two readers could understand differently is refused: that is
+  // how requests are smuggled past a proxy.
   int body(bool http11, Framing& framing) const {
     if (lengths_ > 1 || (lengths_ == 1 && codings_ > 0)) return 400;
     if (lengths_ == 1) {
@@ -78,7 +84,8 @@ class FramingFields {
       if (!is_digit(c)) return std::nullopt;
       value = value * 10 + static_cast<std::uint64_t>(c - '0');
     }
-    if (value > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max())) return std::nullopt;
+    if (value > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max()))
+      return std::nullopt;
     return value;
   }
 
@@ -87,7 +94,8 @@ class FramingFields {
   bool close_ = false, keep_alive_ = false, expect_continue_ = false, unknown_expectation_ = false;
 };
 
-// Beast's parser for heads only: its message containers allocate a node for every field, ours are filled directly.
+// Beast's parser for heads only: its message containers allocate a node for every field, ours are
+// filled directly.
 template <bool is_request>
 class HeadParser final : public http::basic_parser<is_request> {
  public:
@@ -108,7 +116,8 @@ class HeadParser final : public http::basic_parser<is_request> {
   }
 
  private:
-  void on_request_impl(http::verb, BeastView method, BeastView target, int version, error_code&) override {
+  void on_request_impl(http::verb, BeastView method, BeastView target, int version,
+                       error_code&) override {
     request_->method.assign(view(method));
     request_->target.assign(view(target));
     version_ = version;
@@ -138,9 +147,10 @@ class HeadParser final : public http::basic_parser<is_request> {
 // "HTTP/2.0": well formed, but not ours to speak.
 bool has_well_formed_version(std::string_view head) {
   const auto line = head.substr(0, head.find('\r'));
-  if (line.size() < 9) return false;
+  if (line.size() < 9 || std::count(line.begin(), line.end(), ' ') != 2) return false;
   const auto version = line.substr(line.size() - 9);
-  return version.starts_with(" HTTP/") && is_digit(version[6]) && version[7] == '.' && is_digit(version[8]);
+  return version.starts_with(" HTTP/") && is_digit(version[6]) && version[7] == '.' &&
+         is_digit(version[8]);
 }
 
 int status_of(const error_code& error, std::string_view head) {
@@ -150,15 +160,18 @@ int status_of(const error_code& error, std::string_view head) {
 
 bool valid_authority(std::string_view host) {
   for (const char c : host)
-    if (static_cast<unsigned char>(c) <= 0x20 || c == 0x7f || std::strchr("/?#@\\,", c) != nullptr) return false;
+    if (static_cast<unsigned char>(c) <= 0x20 || c == 0x7f || std::strchr("/?#@\\,", c) != nullptr)
+      return false;
   return true;
 }
 
 void split_target(std::string_view rest, Request& request) {
   const auto question = rest.find('?');
   request.path.assign(rest.substr(0, question));
-  if (question == std::string_view::npos) request.query.clear();
-  else request.query.assign(rest.substr(question + 1));
+  if (question == std::string_view::npos)
+    request.query.clear();
+  else
+    request.query.assign(rest.substr(question + 1));
 }
 
 // origin-form, absolute-form (whose authority replaces Host, RFC 9112 3.2.2), or "*" of OPTIONS.
@@ -174,7 +187,8 @@ int understand_target(Request& request) {
   }
   const auto scheme = target.find("://");
   if (scheme == std::string_view::npos) return 400;
-  if (!iequals(target.substr(0, scheme), "http") && !iequals(target.substr(0, scheme), "https")) return 400;
+  if (!iequals(target.substr(0, scheme), "http") && !iequals(target.substr(0, scheme), "https"))
+    return 400;
   const auto rest = target.substr(scheme + 3);
   const auto slash = rest.find_first_of("/?");
   const auto authority = rest.substr(0, slash);
@@ -213,7 +227,8 @@ HeadScanner::Step HeadScanner::scan(std::string_view input) {
     if (step != Step::need_more) return step;
   }
   // What begins like no method (a TLS hello, say) is not waited for.
-  if (fields_begin_ == 0 && input.size() > line_ && input[line_] != '\r' && !is_token_char(input[line_]))
+  if (fields_begin_ == 0 && input.size() > line_ && input[line_] != '\r' &&
+      !is_token_char(input[line_]))
     return refuse(400);
   return unfinished(input.size());
 }
@@ -236,11 +251,13 @@ HeadScanner::Step HeadScanner::line_ended(std::string_view line) {
 }
 
 HeadScanner::Step HeadScanner::unfinished(std::size_t size) {
-  if (fields_begin_ == 0) return size - line_ > limits_.max_first_line + 1 ? refuse(414) : Step::need_more;
+  if (fields_begin_ == 0)
+    return size - line_ > limits_.max_first_line + 1 ? refuse(414) : Step::need_more;
   return size - fields_begin_ > limits_.max_bytes ? refuse(431) : Step::need_more;
 }
 
-int parse_request_head(std::string_view head, std::size_t max_target_bytes, Request& request, Framing& framing) {
+int parse_request_head(std::string_view head, std::size_t max_target_bytes, Request& request,
+                       Framing& framing) {
   HeadParser<true> parser(request.headers, &request);
   if (const error_code error = parser.parse(head)) return status_of(error, head);
   if (request.target.size() > max_target_bytes) return 414;
@@ -250,7 +267,9 @@ int parse_request_head(std::string_view head, std::size_t max_target_bytes, Requ
   const FramingFields& fields = parser.fields();
   framing.keep_alive = fields.keeps_alive(framing.http11);
   if (const int status = fields.body(framing.http11, framing)) return status;
-  if (fields.hosts() > 1 || (fields.hosts() == 0 && framing.http11) || !valid_authority(fields.host())) return 400;
+  if (fields.hosts() > 1 || (fields.hosts() == 0 && framing.http11) ||
+      !valid_authority(fields.host()))
+    return 400;
   if (framing.http11 && fields.unknown_expectation()) return 417;
   if (const int status = understand_target(request)) return status;
 

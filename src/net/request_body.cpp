@@ -6,10 +6,13 @@
 namespace cairn::net {
 namespace {
 
-// A caller with less room than this gets its bytes by way of the buffer: one system call for many reads.
+// A caller with less room than this gets its bytes by way of the buffer: one system call for many
+// reads.
 constexpr std::size_t kSmallRead = 4 * 1024;
 
-iovec piece(MutableBytes bytes) { return {bytes.data(), bytes.size()}; }
+iovec piece(MutableBytes bytes) {
+  return {bytes.data(), bytes.size()};
+}
 
 }  // namespace
 
@@ -33,8 +36,10 @@ io::Task<Result<std::size_t>> RequestBody::read(MutableBytes into) {
     co_return Error{Code::connection_closed, "the client is gone"};
   }
   auto got = chunked_ ? co_await read_chunked(into) : co_await read_sized(into);
-  if (!got) failed_ = true;
-  else *received_ += *got;
+  if (!got)
+    failed_ = true;
+  else
+    *received_ += *got;
   co_return std::move(got);
 }
 
@@ -49,7 +54,8 @@ io::Task<bool> RequestBody::send_continue() {
 
 std::size_t RequestBody::take_buffered(MutableBytes into, std::uint64_t most) {
   ReadBuffer& buffer = transport_.buffer();
-  const auto n = static_cast<std::size_t>(std::min<std::uint64_t>({into.size(), buffer.size(), most}));
+  const auto n =
+      static_cast<std::size_t>(std::min<std::uint64_t>({into.size(), buffer.size(), most}));
   std::memcpy(into.data(), buffer.view().data(), n);
   buffer.consume(n);
   return n;
@@ -58,7 +64,8 @@ std::size_t RequestBody::take_buffered(MutableBytes into, std::uint64_t most) {
 Error RequestBody::failure(const Moved& moved) {
   if (moved.error == ECANCELED && transport_.interrupted() == Transport::Interrupt::timeout)
     return {Code::request_timeout, "the client sent nothing for too long"};
-  if (moved.error == 0) return {Code::incomplete_body, "the client ended the connection before the end of the body"};
+  if (moved.error == 0)
+    return {Code::incomplete_body, "the client ended the connection before the end of the body"};
   return {Code::connection_closed, "the connection broke before the end of the body"};
 }
 
@@ -66,7 +73,8 @@ io::Task<Result<std::size_t>> RequestBody::read_sized(MutableBytes into) {
   ReadBuffer& buffer = transport_.buffer();
   if (buffer.empty()) {
     const bool small = into.size() < kSmallRead && into.size() < remaining_;
-    const auto want = into.first(static_cast<std::size_t>(std::min<std::uint64_t>(into.size(), remaining_)));
+    const auto want =
+        into.first(static_cast<std::size_t>(std::min<std::uint64_t>(into.size(), remaining_)));
     const Moved moved = co_await transport_.read(small ? buffer.space() : piece(want), deadline());
     if (moved.failed() || moved.bytes == 0) co_return failure(moved);
     if (!small) {
@@ -88,7 +96,8 @@ io::Task<Result<std::size_t>> RequestBody::read_chunked(MutableBytes into) {
     std::size_t framing = 0;
     const auto step = chunks_.advance(buffer.view(), framing);
     buffer.consume(framing);
-    if (step == ChunkDecoder::Step::bad) co_return Error{Code::invalid_request, "the chunked body is malformed"};
+    if (step == ChunkDecoder::Step::bad)
+      co_return Error{Code::invalid_request, "the chunked body is malformed"};
     if (step == ChunkDecoder::Step::end) {
       ended_ = true;
       co_return std::size_t{0};
@@ -102,8 +111,9 @@ io::Task<Result<std::size_t>> RequestBody::read_chunked(MutableBytes into) {
     const auto room = static_cast<std::size_t>(
         direct ? std::min<std::uint64_t>(into.size(), chunks_.remaining()) : std::uint64_t{0});
     // Directly into place; the framing that follows the chunk goes to the buffer in the same call.
-    const Moved moved = direct ? co_await transport_.read(piece(into.first(room)), buffer.space(), deadline())
-                               : co_await transport_.read(buffer.space(), deadline());
+    const Moved moved =
+        direct ? co_await transport_.read(piece(into.first(room)), buffer.space(), deadline())
+               : co_await transport_.read(buffer.space(), deadline());
     if (moved.failed() || moved.bytes == 0) co_return failure(moved);
     const std::size_t placed = std::min(moved.bytes, room);
     buffer.commit(moved.bytes - placed);

@@ -13,19 +13,20 @@ namespace cairn::net {
 class RequestBody final : public io::ByteSource {
  public:
   // `patience`: ticks without progress.
-  RequestBody(Transport& transport, Transport::Tick patience) : transport_(transport), patience_(patience) {}
+  RequestBody(Transport& transport, Transport::Tick patience)
+      : transport_(transport), patience_(patience) {}
 
   // The next request; `received` counts what read() hands out.
   void begin(const Framing& framing, std::uint64_t& received);
 
-  // Straight from the socket into `into` when nothing is buffered. Errors: incomplete_body (the peer ended too early),
-  // request_timeout, connection_closed, invalid_request (malformed chunks).
+  // Straight from the socket into `into` when nothing is buffered. Errors: incomplete_body (the
+  // peer ended too early), request_timeout, connection_closed, invalid_request (malformed chunks).
   io::Task<Result<std::size_t>> read(MutableBytes into) override;
 
   bool finished() const { return ended_; }
   bool failed() const { return failed_; }
-  // Whether what is left could be read off to keep the connection: not when the client still waits for our consent to
-  // send it, nor when it is known to be more than `limit`.
+  // Whether what is left could be read off to keep the connection: not when the client still waits
+  // for our consent to send it, nor when it is known to be more than `limit`.
   bool worth_draining(std::uint64_t limit) const;
   // Reads off what is left, at most `limit` bytes. True: the connection stands at the next request.
   io::Task<bool> drain(std::uint64_t limit);

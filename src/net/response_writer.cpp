@@ -8,9 +8,13 @@ namespace {
 constexpr std::string_view kLineEnd = "\r\n";
 constexpr std::string_view kLastChunk = "0\r\n\r\n";
 
-iovec piece(std::string_view text) { return {const_cast<char*>(text.data()), text.size()}; }
+iovec piece(std::string_view text) {
+  return {const_cast<char*>(text.data()), text.size()};
+}
 
-bool has_no_content(int status) { return status == 204 || status == 304 || status / 100 == 1; }
+bool has_no_content(int status) {
+  return status == 204 || status == 304 || status / 100 == 1;
+}
 
 std::uint64_t total_bytes(const io::Slices& slices) {
   std::uint64_t total = 0;
@@ -23,10 +27,13 @@ std::uint64_t total_bytes(const io::Slices& slices) {
 HeadFacts ResponseWriter::facts_of(const Response& response, Context& context) const {
   HeadFacts facts{.date = context.date, .http11 = context.http11};
   if (has_no_content(response.status)) {
-    facts.form = response.status == 304 && response.content_length ? BodyForm::sized : BodyForm::none;
+    facts.form =
+        response.status == 304 && response.content_length ? BodyForm::sized : BodyForm::none;
     facts.length = response.content_length.value_or(0);
   } else if (response.body) {
-    facts.form = response.content_length ? BodyForm::sized : context.http11 ? BodyForm::chunked : BodyForm::until_close;
+    facts.form = response.content_length ? BodyForm::sized
+                 : context.http11        ? BodyForm::chunked
+                                         : BodyForm::until_close;
     facts.length = response.content_length.value_or(0);
   } else {
     facts.form = BodyForm::sized;
@@ -50,7 +57,8 @@ io::Task<Sent> ResponseWriter::write(Response& response, Context& context) {
     sent.complete = co_await stream(*response.body, facts, sent);
     co_return sent;
   }
-  if (with_body && !response.body && !response.content.empty()) pieces_.push_back(piece(response.content));
+  if (with_body && !response.body && !response.content.empty())
+    pieces_.push_back(piece(response.content));
   const int written = transport_.write_now(pieces_);
   sent.complete = written > 0;
   if (written == 0) sent.complete = co_await transport_.write_rest(pieces_, patience_);
@@ -58,7 +66,8 @@ io::Task<Sent> ResponseWriter::write(Response& response, Context& context) {
   co_return sent;
 }
 
-std::optional<std::uint64_t> ResponseWriter::add_batch(const io::Slices& slices, const HeadFacts& facts,
+std::optional<std::uint64_t> ResponseWriter::add_batch(const io::Slices& slices,
+                                                       const HeadFacts& facts,
                                                        std::uint64_t so_far) {
   const std::uint64_t bytes = total_bytes(slices);
   if (facts.form == BodyForm::sized && bytes > facts.length - so_far) return std::nullopt;

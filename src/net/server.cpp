@@ -28,12 +28,14 @@ struct Reposted {
 // One too many: told so, if it can be told without waiting.
 void turn_away(Core& core, int fd) {
   static constexpr std::string_view text =
-      "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Type: text/plain\r\nContent-Length: 25\r\n"
+      "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Type: "
+      "text/plain\r\nContent-Length: 25\r\n"
       "Connection: close\r\n\r\n503 too many connections\n";
   static_assert(text.ends_with("\r\n\r\n503 too many connections\n"));
   core.metrics.refused.add();
   char unread[4096];
-  [[maybe_unused]] const auto sent = ::send(fd, text.data(), text.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+  [[maybe_unused]] const auto sent =
+      ::send(fd, text.data(), text.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
   ::shutdown(fd, SHUT_WR);
   while (::recv(fd, unread, sizeof unread, MSG_DONTWAIT) > 0) {
   }
@@ -54,17 +56,24 @@ void admit(const std::shared_ptr<Shard>& shard, int fd, std::string peer) {
 }
 
 // Out of descriptors or memory: it passes when connections end.
-bool is_shortage(int error) { return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM; }
+bool is_shortage(int error) {
+  return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
+}
 
-// Accepts what is there. 0: nothing more; else the errno of a shortage, or EBUSY after many in a row.
+// Accepts what is there. 0: nothing more; else the errno of a shortage, or EBUSY after many in a
+// row.
 int accept_all(const std::shared_ptr<Shard>& shard) {
   for (int i = 0; i < kAcceptsInARow; ++i) {
     std::string peer;
     const int fd = accept_on(shard->listener->fd(), peer);
-    if (fd >= 0) admit(shard, fd, std::move(peer));
-    else if (fd == -EAGAIN) return 0;
-    else if (is_shortage(-fd)) return -fd;
-    else if (fd == -EBADF || fd == -EINVAL || fd == -ENOTSOCK) return -fd;  // closed under us
+    if (fd >= 0)
+      admit(shard, fd, std::move(peer));
+    else if (fd == -EAGAIN)
+      return 0;
+    else if (is_shortage(-fd))
+      return -fd;
+    else if (fd == -EBADF || fd == -EINVAL || fd == -ENOTSOCK)
+      return -fd;  // closed under us
   }
   return EBUSY;
 }
@@ -103,8 +112,10 @@ void tick_later(const std::weak_ptr<Shard>& weak, io::Reactor& reactor) {
 
 class HttpServer final : public Server {
  public:
-  HttpServer(ServerOptions options, io::Reactors& reactors, Handler handler, metrics::Registry& registry)
-      : core_(std::make_shared<Core>(std::move(options), std::move(handler), registry)), reactors_(reactors) {}
+  HttpServer(ServerOptions options, io::Reactors& reactors, Handler handler,
+             metrics::Registry& registry)
+      : core_(std::make_shared<Core>(std::move(options), std::move(handler), registry)),
+        reactors_(reactors) {}
 
   ~HttpServer() override {
     core_->draining = true;
@@ -116,7 +127,8 @@ class HttpServer final : public Server {
     port_ = core_->options.port;
     std::vector<int> listeners;
     for (std::size_t i = 0; i < reactors_.size(); ++i) {
-      auto fd = i == 0 ? listen_on(core_->options.host, port_) : listen_beside(core_->options.host, port_);
+      auto fd = i == 0 ? listen_on(core_->options.host, port_)
+                       : listen_beside(core_->options.host, port_);
       if (!fd) {
         for (const int open : listeners) ::close(open);
         return fd.error();
@@ -146,7 +158,8 @@ class HttpServer final : public Server {
     }
     bool gone = co_await all_gone_by(deadline);
     if (gone) co_return;
-    log::warn("connections are cut at the end of the drain", {{"connections", core_->connections.load()}});
+    log::warn("connections are cut at the end of the drain",
+              {{"connections", core_->connections.load()}});
     for (auto& shard : shards_) shard->reactor.post([shard] { cut_all(*shard); });
     co_await all_gone_by(io::Executor::current().now() + std::chrono::seconds(1));
   }
@@ -175,11 +188,16 @@ class HttpServer final : public Server {
 
 ServerMetrics::ServerMetrics(metrics::Registry& registry)
     : connections(registry.gauge("cairn_http_connections", "Open client connections")),
-      accepted(registry.counter("cairn_http_connections_accepted_total", "Client connections accepted")),
-      refused(registry.counter("cairn_http_connections_refused_total", "Client connections beyond the limit")),
-      accept_errors(registry.counter("cairn_http_accept_errors_total", "Failures to accept a connection")),
-      malformed(registry.counter("cairn_http_requests_refused_total", "Requests whose head could not be served")),
-      timeouts(registry.counter("cairn_http_head_timeouts_total", "Request heads that came too slowly")),
+      accepted(
+          registry.counter("cairn_http_connections_accepted_total", "Client connections accepted")),
+      refused(registry.counter("cairn_http_connections_refused_total",
+                               "Client connections beyond the limit")),
+      accept_errors(
+          registry.counter("cairn_http_accept_errors_total", "Failures to accept a connection")),
+      malformed(registry.counter("cairn_http_requests_refused_total",
+                                 "Requests whose head could not be served")),
+      timeouts(
+          registry.counter("cairn_http_head_timeouts_total", "Request heads that came too slowly")),
       cut(registry.counter("cairn_http_responses_cut_total", "Responses cut before their end")) {}
 
 std::string_view DateCache::text() {

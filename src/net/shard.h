@@ -1,4 +1,5 @@
-// What the connections of one reactor share, and what all reactors of a server share. Private to net.
+// What the connections of one reactor share, and what all reactors of a server share. Private to
+// net.
 #pragma once
 
 #include <atomic>
@@ -58,7 +59,9 @@ class DateCache {
 // Owned by the server and by its connections; used on the reactor's thread only.
 struct Shard {
   static constexpr io::Duration kTick = std::chrono::milliseconds(500);
-  static Transport::Tick ticks(std::chrono::seconds time) { return static_cast<Transport::Tick>(time / kTick) + 1; }
+  static Transport::Tick ticks(std::chrono::seconds time) {
+    return static_cast<Transport::Tick>(time / kTick) + 1;
+  }
 
   Shard(std::shared_ptr<Core> c, io::Reactor& r) : core(std::move(c)), reactor(r) {}
   std::shared_ptr<Core> core;

@@ -18,17 +18,21 @@ struct Socket::Impl {
   asio::generic::stream_protocol::socket socket;
 };
 
-Socket::Socket(io::Reactor& reactor, int fd) : impl_(std::make_unique<Impl>(context_of(reactor))), fd_(fd) {
+Socket::Socket(io::Reactor& reactor, int fd)
+    : impl_(std::make_unique<Impl>(context_of(reactor))), fd_(fd) {
   boost::system::error_code error;
   impl_->socket.assign(asio::generic::stream_protocol(AF_INET, IPPROTO_TCP), fd, error);
   if (!error) impl_->socket.native_non_blocking(true, error);
   if (!error) return;
-  // No room in the reactor's set (or a bad descriptor): the socket is closed, every wait on it fails.
+  // No room in the reactor's set (or a bad descriptor): the socket is closed, every wait on it
+  // fails.
   if (!impl_->socket.is_open()) ::close(fd);
   close();
 }
 
-Socket::~Socket() { close(); }
+Socket::~Socket() {
+  close();
+}
 
 Moved Socket::try_read(std::span<const iovec> into) {
   msghdr message{};
@@ -50,8 +54,10 @@ void Socket::start_read(std::span<const iovec> into, Waiting& waiting) {
   std::array<asio::mutable_buffer, 2> buffers;
   for (std::size_t i = 0; i < into.size() && i < buffers.size(); ++i)
     buffers[i] = asio::mutable_buffer(into[i].iov_base, into[i].iov_len);
-  if (into.size() == 1) impl_->socket.async_receive(buffers[0], Resume{&waiting});
-  else impl_->socket.async_receive(buffers, Resume{&waiting});
+  if (into.size() == 1)
+    impl_->socket.async_receive(buffers[0], Resume{&waiting});
+  else
+    impl_->socket.async_receive(buffers, Resume{&waiting});
 }
 
 void Socket::start_wait_readable(Waiting& waiting) {
@@ -67,7 +73,9 @@ void Socket::cancel() {
   impl_->socket.cancel(ignored);
 }
 
-void Socket::shutdown_write() { ::shutdown(fd_, SHUT_WR); }
+void Socket::shutdown_write() {
+  ::shutdown(fd_, SHUT_WR);
+}
 
 void Socket::reset() {
   const linger now{1, 0};

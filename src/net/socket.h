@@ -1,7 +1,8 @@
-// A stream socket on a reactor: system calls that do not wait, and waiting for them to become possible. Asio is behind
-// it; this header stays free of it. Private to net.
+// A stream socket on a reactor: system calls that do not wait, and waiting for them to become
+// possible. Asio is behind it; this header stays free of it. Private to net.
 //
-// Threads: everything on the reactor's thread, construction excepted. One wait of each direction at a time.
+// Threads: everything on the reactor's thread, construction excepted. One wait of each direction at
+// a time.
 #pragma once
 
 #include <sys/uio.h>
@@ -19,7 +20,8 @@
 
 namespace cairn::net {
 
-// The outcome of one call: bytes moved (0 from a read: the peer's end), or an errno. EAGAIN: nothing was possible now.
+// The outcome of one call: bytes moved (0 from a read: the peer's end), or an errno. EAGAIN:
+// nothing was possible now.
 struct Moved {
   std::size_t bytes = 0;
   int error = 0;
@@ -86,8 +88,8 @@ struct WaitWritable {
   Moved await_resume() const noexcept { return waiting.moved; }
 };
 
-// A listening, non-blocking socket with SO_REUSEPORT. `port` 0: any, and the one taken is returned in it.
-// Fails where another process listens already.
+// A listening, non-blocking socket with SO_REUSEPORT. `port` 0: any, and the one taken is returned
+// in it. Fails where another process listens already.
 Result<int> listen_on(const std::string& host, std::uint16_t& port);
 // One more listener on a port of ours: the kernel spreads connections over all of them.
 Result<int> listen_beside(const std::string& host, std::uint16_t port);
@@ -95,7 +97,7 @@ Result<int> listen_beside(const std::string& host, std::uint16_t port);
 int accept_on(int listener, std::string& peer);
 
 // Connects; the name of a host is looked up on a thread of its own. REQUIRES: runs on `reactor`.
-io::Task<Result<std::unique_ptr<Socket>>> connect_to(io::Reactor& reactor, std::string host, std::uint16_t port,
-                                                     io::Duration timeout);
+io::Task<Result<std::unique_ptr<Socket>>> connect_to(io::Reactor& reactor, std::string host,
+                                                     std::uint16_t port, io::Duration timeout);
 
 }  // namespace cairn::net

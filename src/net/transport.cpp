@@ -62,13 +62,17 @@ Moved Transport::Read::await_resume() {
   return waiting.coroutine ? transport.end_wait(waiting.moved) : waiting.moved;
 }
 
-bool Transport::Wait::await_ready() const noexcept { return transport.cut_; }
+bool Transport::Wait::await_ready() const noexcept {
+  return transport.cut_;
+}
 
 void Transport::Wait::await_suspend(std::coroutine_handle<> h) {
   waiting.coroutine = h;
   transport.begin_wait(deadline);
-  if (writable) transport.socket_->start_wait_writable(waiting);
-  else transport.socket_->start_wait_readable(waiting);
+  if (writable)
+    transport.socket_->start_wait_writable(waiting);
+  else
+    transport.socket_->start_wait_readable(waiting);
 }
 
 Moved Transport::Wait::await_resume() {

@@ -1,5 +1,5 @@
-// A socket with its read buffer and its deadline. Waiting costs no timer: a wait notes the tick at which it is late,
-// and whoever owns the transport looks at it every tick. Private to net.
+// A socket with its read buffer and its deadline. Waiting costs no timer: a wait notes the tick at
+// which it is late, and whoever owns the transport looks at it every tick. Private to net.
 #pragma once
 
 #include <cstdint>
@@ -41,8 +41,12 @@ class Transport {
     void await_suspend(std::coroutine_handle<> h);
     Moved await_resume();
   };
-  Read read(iovec into, Tick deadline, bool try_first = true) { return Read{*this, {into, {}}, 1, deadline, try_first}; }
-  Read read(iovec first, iovec second, Tick deadline) { return Read{*this, {first, second}, 2, deadline, true}; }
+  Read read(iovec into, Tick deadline, bool try_first = true) {
+    return Read{*this, {into, {}}, 1, deadline, try_first};
+  }
+  Read read(iovec first, iovec second, Tick deadline) {
+    return Read{*this, {first, second}, 2, deadline, true};
+  }
 
   // Waiting without memory: for idle connections, and for room to write.
   struct Wait {
@@ -57,14 +61,14 @@ class Transport {
   Wait readable(Tick deadline) { return Wait{*this, false, deadline}; }
   Wait writable(Tick deadline) { return Wait{*this, true, deadline}; }
 
-  // Writes as much as can be written at once. 1: all of `pieces` is written; 0: the rest, left in `pieces`, has to
-  // wait; -1: the connection is broken.
+  // Writes as much as can be written at once. 1: all of `pieces` is written; 0: the rest, left in
+  // `pieces`, has to wait; -1: the connection is broken.
   int write_now(std::vector<iovec>& pieces);
   // Writes the rest, waiting at most `patience` ticks for each progress. False: broken or late.
   io::Task<bool> write_rest(std::vector<iovec>& pieces, Tick patience);
 
-  // A connection whose calls never have to wait would keep its reactor from all others: after a number of them it is
-  // to yield().
+  // A connection whose calls never have to wait would keep its reactor from all others: after a
+  // number of them it is to yield().
   bool spent() const { return immediate_ == 0; }
   struct Yield {
     Transport& transport;

@@ -25,12 +25,15 @@ std::optional<std::string> decode(std::string_view text, bool plus_is_space) {
 }
 
 constexpr bool is_unreserved(char c) {
-  return is_digit(c) || (lower(c) >= 'a' && lower(c) <= 'z') || c == '-' || c == '.' || c == '_' || c == '~';
+  return is_digit(c) || (lower(c) >= 'a' && lower(c) <= 'z') || c == '-' || c == '.' || c == '_' ||
+         c == '~';
 }
 
 }  // namespace
 
-std::optional<std::string> percent_decode(std::string_view text) { return decode(text, false); }
+std::optional<std::string> percent_decode(std::string_view text) {
+  return decode(text, false);
+}
 
 std::string percent_encode(std::string_view text, bool keep_slash) {
   static constexpr char digits[] = "0123456789ABCDEF";
@@ -49,7 +52,8 @@ std::string percent_encode(std::string_view text, bool keep_slash) {
   return out;
 }
 
-std::optional<std::vector<std::pair<std::string, std::string>>> parse_query(std::string_view query) {
+std::optional<std::vector<std::pair<std::string, std::string>>> parse_query(
+    std::string_view query) {
   std::vector<std::pair<std::string, std::string>> out;
   while (!query.empty()) {
     const auto end = query.find('&');
@@ -58,7 +62,8 @@ std::optional<std::vector<std::pair<std::string, std::string>>> parse_query(std:
     if (pair.empty()) continue;
     const auto equals = pair.find('=');
     auto name = decode(pair.substr(0, equals), true);
-    auto value = equals == std::string_view::npos ? std::string{} : decode(pair.substr(equals + 1), true);
+    auto value =
+        equals == std::string_view::npos ? std::string{} : decode(pair.substr(equals + 1), true);
     if (!name || !value) return std::nullopt;
     out.emplace_back(std::move(*name), std::move(*value));
   }
