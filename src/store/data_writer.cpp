@@ -200,14 +200,15 @@ io::Task<void> discard_one(std::shared_ptr<Device> device, drive::BlobName name,
 Result<std::unique_ptr<DataWriter>> make_data_writer(WriteContext context,
                                                      const model::UnitKey& unit,
                                                      model::ValueId value,
-                                                     std::optional<std::uint64_t> size) {
+                                                     std::optional<std::uint64_t> size,
+                                                     bool blob_only) {
   const auto usable = std::ranges::count_if(context.view->members,
                                             [](const Member& m) { return m.device->usable(); });
   if (usable < static_cast<std::ptrdiff_t>(context.view->w))
     return Error{Code::unavailable, "fewer than " + std::to_string(context.view->w) +
                                         " drives of the partition are in service"};
   const std::size_t inline_limit =
-      unit.kind() == model::UnitKind::part ? 0 : context.options.inline_max_bytes;
+      blob_only || unit.kind() == model::UnitKind::part ? 0 : context.options.inline_max_bytes;
   return std::make_unique<StagedWriter>(std::move(context), inline_limit, value, size);
 }
 

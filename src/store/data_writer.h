@@ -27,7 +27,8 @@ struct WriteContext {
 Result<std::unique_ptr<DataWriter>> make_data_writer(WriteContext context,
                                                      const model::UnitKey& unit,
                                                      model::ValueId value,
-                                                     std::optional<std::uint64_t> size);
+                                                     std::optional<std::uint64_t> size,
+                                                     bool blob_only = false);
 
 // Removes the blobs of data that no commit will name (the commit was refused for good). A blob that
 // is named stays. What cannot be reached is left to the drives' sweep.

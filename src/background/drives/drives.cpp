@@ -65,11 +65,12 @@ io::Task<void> DriveWatch::look(std::size_t index) {
     co_await look_at_running(index);
     co_return;
   }
-  if (slot.drive)
-    tell(index, false, "the drive failed");
-  else
-    tell(index, false, slot.reason.empty() ? "there is no drive" : slot.reason);
   Watched& w = watched_[index];
+  // Why it could not be brought back is told until it is tried again.
+  if (w.delay == io::Duration::zero()) {
+    const std::string missing = slot.reason.empty() ? "there is no drive" : slot.reason;
+    tell(index, false, slot.drive ? "the drive failed" : missing);
+  }
   if (w.seen_bad < options_.patience) ++w.seen_bad;
   const io::Instant now = io::Executor::current().now();
   if (w.seen_bad >= options_.patience && now >= w.retry_at) co_await bring_back(index);
