@@ -8,7 +8,7 @@
 
 namespace cairn::s3 {
 
-// base64url (no padding) of: format version 1 (one byte) ‖ XXH3 of what follows (8, big endian) ‖
+// base64url (no padding) of: version 1 (1 byte) ‖ XXH3 of what follows (8, big endian) ‖
 // position.
 std::string encode_token(std::string_view position);
 // invalid_argument when `token` was not made by encode_token.
