@@ -43,4 +43,12 @@ void Members::publish(const placement::Map& map,
   }
 }
 
+void Members::replace(std::shared_ptr<const PartitionView> view) {
+  CAIRN_ASSERT(view->id.value < cells_.size());
+  Cell& cell = *cells_[view->id.value];
+  std::lock_guard lock(cell.mutex);
+  CAIRN_ASSERT(cell.view->term == view->term && cell.view->epoch == view->epoch);
+  cell.view = std::move(view);
+}
+
 }  // namespace cairn::store

@@ -97,6 +97,8 @@ class Device {
 struct Link {
   // Number carried by messages sent from now on; raised only after the drive promised it.
   std::atomic<std::uint64_t> connection{1};
+  // Newest number ever asked for.
+  std::atomic<std::uint64_t> next{1};
   // Newest connection on which a message got no answer: what was sent there may still arrive. 0:
   // none.
   std::atomic<std::uint64_t> lost{0};
@@ -169,6 +171,9 @@ class Members {
   void set_devices(std::vector<std::shared_ptr<Device>> devices);
   // Installs a map under a term; the number of partitions never changes after the first call.
   void publish(const placement::Map& map, std::vector<std::shared_ptr<const PartitionView>> views);
+
+  // The same map and term, with something about a member changed.
+  void replace(std::shared_ptr<const PartitionView> view);
 
  private:
   struct Cell {
