@@ -12,7 +12,7 @@ io::Task<Result<void>> Engine::abort_upload(BucketName bucket, ObjectKey key, Up
                        store::RemoveUnit{}};
   CAIRN_CO_ASSIGN(const store::Committed done, co_await commit(entered, std::move(intent), {}));
   if (!done.wrote) co_return no_such_upload(upload);
-  co_await remove_parts(view.id, key.text(), upload);
+  remove_parts(view.id, key.text(), upload);
   co_return Result<void>{};
 }
 

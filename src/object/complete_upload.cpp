@@ -245,13 +245,13 @@ io::Task<Result<PutResult>> Engine::complete_upload(CompleteRequest request) {
       // Completed before, by a request whose answer may have been lost: the same success again.
       CAIRN_CO_ASSIGN(auto before, co_await find_completed(view, unit, request.upload));
       if (!before) co_return upload.error();
-      co_await remove_parts(view.id, request.key.text(), request.upload);
+      remove_parts(view.id, request.key.text(), request.upload);
       co_return std::move(*before);
     }
     CAIRN_CO_TRY(co_await advise(unit, request.conditions));
     auto result = co_await try_complete(request, view, *upload);
     if (result) {
-      co_await remove_parts(view.id, request.key.text(), request.upload);
+      remove_parts(view.id, request.key.text(), request.upload);
       co_return result;
     }
     // The upload went between looking and committing: aborted, or completed by another request.

@@ -2,11 +2,13 @@
 // its own.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 
+#include "io/sync.h"
 #include "object/body.h"
 #include "object/buckets.h"
 #include "object/make.h"
@@ -48,6 +50,7 @@ class Engine final : public Objects {
   io::Task<Result<std::vector<PartInfo>>> object_parts(BucketName bucket, ObjectKey key,
                                                        std::optional<VersionId> version) override;
   io::Task<Result<SweepStep>> sweep(std::string cursor) override;
+  io::Task<void> stop() override;
 
  private:
   // -- versions (versions.cpp)
@@ -123,9 +126,12 @@ class Engine final : public Objects {
   io::Task<Result<std::vector<StoredPart>>> stored_parts(model::BucketId bucket, std::string key,
                                                          UploadId upload, std::uint32_t first,
                                                          std::size_t limit);
-  // All parts of an upload that is gone, best effort: what stays is swept.
-  io::Task<void> remove_parts(model::BucketId bucket, std::string key, UploadId upload);
-  // Several at a time; the number that went.
+  // All parts of an upload that is gone, behind the answered request and best effort: what stays is
+  // swept.
+  void remove_parts(model::BucketId bucket, std::string key, UploadId upload);
+  static io::Task<void> run_removal(Engine* self, io::Gate::Pass pass, model::BucketId bucket,
+                                    std::string key, UploadId upload);
+  // The number that went; ends at the first that does not.
   io::Task<std::size_t> remove_units(std::vector<model::UnitKey> units);
   // The version that completing `upload` wrote earlier, if it is still there.
   io::Task<Result<std::optional<PutResult>>> find_completed(BucketView view, model::UnitKey unit,
@@ -139,6 +145,9 @@ class Engine final : public Objects {
   io::Random& random_;
   const Options options_;
   Buckets buckets_;
+  std::atomic<bool> stopping_{false};
+  std::atomic<unsigned> removals_{0};
+  io::Gate removing_;  // of parts, behind answered requests
 };
 
 // -- values shared by the operations (versions.cpp)

@@ -133,6 +133,16 @@ TEST_F(ListTest, CommonPrefixesArePassedBySeeking) {
   EXPECT_LT(w.store.scanned_units, 100u);
 }
 
+TEST_F(ListTest, APageCostsWhatItHolds) {
+  std::vector<std::string> many;
+  for (int i = 0; i < 3000; ++i) many.push_back("k" + std::to_string(i));
+  put(many);
+  w.store.scans = w.store.scanned_units = 0;
+  EXPECT_TRUE(list({w.bucket}).truncated);
+  EXPECT_EQ(w.store.scans, 1u);
+  EXPECT_EQ(w.store.scanned_units, 1001u);
+}
+
 // lessons: "live keys hidden behind delete markers".
 TEST_F(ListTest, MarkersHideNoLiveKeys) {
   w.set_versioning(Versioning::enabled);

@@ -32,7 +32,9 @@ struct MultipartTest : ::testing::Test {
     return out;
   }
   Result<PutResult> complete(CompleteRequest request) {
-    return w.run(w.objects->complete_upload(std::move(request)));
+    auto done = w.run(w.objects->complete_upload(std::move(request)));
+    w.executor.run_until_idle();  // parts are removed behind the answer
+    return done;
   }
   Code code_of(CompleteRequest request) { return complete(std::move(request)).code(); }
 
@@ -296,6 +298,7 @@ TEST_F(MultipartTest, Abort) {
   const UploadId upload = w.create_upload("k");
   upload_all(upload);
   ASSERT_TRUE(w.run(w.objects->abort_upload(w.bucket, object_key("k"), upload)));
+  w.executor.run_until_idle();
   EXPECT_EQ(w.store.units(model::UnitKind::part), 0u);
   EXPECT_EQ(w.store.datas(), 0u);
   EXPECT_EQ(w.run(w.objects->abort_upload(w.bucket, object_key("k"), upload)).code(),
@@ -419,7 +422,26 @@ TEST_F(MultipartTest, ManyPartsUpToTheLastNumber) {
   auto done = many.run(many.objects->complete_upload(many.completion("k", upload, parts)));
   ASSERT_TRUE(done) << done.error().message;
   EXPECT_EQ(many.text("k"), text + "last");
+  many.executor.run_until_idle();
   EXPECT_EQ(many.store.units(model::UnitKind::part), 0u);
+}
+
+TEST_F(MultipartTest, StoppingLeavesPartsToTheSweep) {
+  const UploadId upload = w.create_upload("k");
+  std::vector<PartInfo> parts;
+  for (std::uint32_t n = 1; n <= 100; ++n)
+    parts.push_back(*w.upload_part("k", upload, n, "more than enough"));
+  ASSERT_TRUE(w.run(w.objects->complete_upload(w.completion("k", upload, parts))));
+  w.open();  // stops the one before
+  EXPECT_GT(w.store.units(model::UnitKind::part), 50u);
+  std::string cursor;
+  do {
+    auto step = w.run(w.objects->sweep(cursor));
+    ASSERT_TRUE(step);
+    cursor = step->next;
+  } while (!cursor.empty());
+  EXPECT_EQ(w.store.units(model::UnitKind::part), 0u);
+  EXPECT_EQ(w.text("k").size(), 1600u);
 }
 
 // What a crash in the middle of completing leaves.

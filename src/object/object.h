@@ -346,6 +346,11 @@ class Objects {
   // gone. For a service in the background; `cursor` is empty at first, then `next` of the step
   // before.
   virtual io::Task<Result<SweepStep>> sweep(std::string cursor) = 0;
+
+  // Ends what still runs behind answered requests (parts of finished uploads being removed); what
+  // is left of it is swept after the next start. Called once, before the store stops; nothing else
+  // is called afterwards.
+  virtual io::Task<void> stop() { co_return; }
 };
 
 }  // namespace cairn::object

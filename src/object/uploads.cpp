@@ -6,8 +6,13 @@
 
 namespace cairn::object {
 namespace {
-constexpr std::size_t kRemovalsAtOnce = 32;
-}
+// Units of one upload share a lock: a few at a time keep it busy without holding up who else wants
+// it.
+constexpr std::size_t kRemovalsAtOnce = 4;
+// Uploads whose parts are being removed behind their answers; of those beyond, parts are left to
+// the sweep.
+constexpr unsigned kRemovalsBehind = 256;
+}  // namespace
 
 Error no_such_upload(const UploadId& upload) {
   return {Code::no_such_upload,
@@ -77,7 +82,7 @@ io::Task<Result<std::vector<Engine::StoredPart>>> Engine::stored_parts(model::Bu
 
 io::Task<std::size_t> Engine::remove_units(std::vector<model::UnitKey> units) {
   std::size_t removed = 0;
-  for (std::size_t at = 0; at < units.size(); at += kRemovalsAtOnce) {
+  for (std::size_t at = 0; at < units.size() && !stopping_.load(); at += kRemovalsAtOnce) {
     std::vector<io::Task<Result<store::Committed>>> batch;
     for (std::size_t i = at; i < std::min(units.size(), at + kRemovalsAtOnce); ++i) {
       batch.push_back(
@@ -85,36 +90,54 @@ io::Task<std::size_t> Engine::remove_units(std::vector<model::UnitKey> units) {
     }
     const auto results = co_await io::when_all(std::move(batch));
     for (const auto& result : results) {
-      if (result) {
-        ++removed;
-      } else {
-        log::debug("a part was not removed and will be swept", {{"error", result.error().message}});
+      if (!result) {
+        log::debug("parts were not removed and will be swept", {{"error", result.error().message}});
+        co_return removed;
       }
+      ++removed;
     }
   }
   co_return removed;
 }
 
-io::Task<void> Engine::remove_parts(model::BucketId bucket, std::string key, UploadId upload) {
+void Engine::remove_parts(model::BucketId bucket, std::string key, UploadId upload) {
+  auto pass = removing_.enter();
+  if (!pass) return;
+  if (removals_.fetch_add(1) >= kRemovalsBehind) {
+    removals_.fetch_sub(1);
+    return;
+  }
+  io::spawn(io::Executor::current(),
+            run_removal(this, std::move(*pass), bucket, std::move(key), upload));
+}
+
+io::Task<void> Engine::run_removal(Engine* self, io::Gate::Pass pass, model::BucketId bucket,
+                                   std::string key, UploadId upload) {
+  const io::Gate::Pass inside = std::move(pass);
   std::string begin = model::UnitKey::part(bucket, key, upload, 0).encoded();
   const std::string end = model::UnitKey::part(bucket, key, upload, UINT16_MAX).encoded();
-  for (;;) {
+  bool more = true;
+  while (more && !self->stopping_.load()) {
     store::ScanRequest request;
     request.begin = std::move(begin);
     request.end = end;
-    auto page = co_await store_.scan(std::move(request));
-    if (!page) {
-      log::debug("parts were not removed and will be swept", {{"error", page.error().message}});
-      co_return;
-    }
+    auto page = co_await self->store_.scan(std::move(request));
+    if (!page) break;
     std::vector<model::UnitKey> units;
     for (store::ScanUnit& unit : page->units) {
       if (!unit.rows.empty()) units.push_back(std::move(unit.unit));
     }
-    co_await remove_units(std::move(units));
-    if (page->exhausted) co_return;
+    const std::size_t wanted = units.size();
+    const std::size_t removed = co_await self->remove_units(std::move(units));
+    more = removed == wanted && !page->exhausted;
     begin = std::move(page->resume);
   }
+  self->removals_.fetch_sub(1);
+}
+
+io::Task<void> Engine::stop() {
+  stopping_.store(true);
+  co_await removing_.close();
 }
 
 }  // namespace cairn::object

@@ -5,7 +5,7 @@
 namespace cairn::object {
 namespace {
 
-constexpr std::size_t kMaxBatch = 1000;
+constexpr std::size_t kMaxBatch = 1001;  // a full page and the proof that more follows
 // With a delimiter a read may turn out to lie beneath one common prefix: begin small, grow while
 // that is not so.
 constexpr std::size_t kFirstBatch = 64;
@@ -18,9 +18,8 @@ Walker::Walker(store::Store& store, Options options)
       options_(std::move(options)),
       begin_(model::range_begin(options_.kind, options_.bucket, options_.prefix)),
       end_(model::range_end(options_.kind, options_.bucket, options_.prefix)),
-      batch_(std::clamp<std::size_t>(options_.wanted + 1, 1, kMaxBatch)) {
-  if (!options_.delimiter.empty()) batch_ = std::min(batch_, kFirstBatch);
-}
+      left_(options_.wanted + 1),
+      batch_(options_.delimiter.empty() ? kMaxBatch : kFirstBatch) {}
 
 void Walker::start_at(std::string begin) {
   begin_ = std::max(begin_, std::move(begin));
@@ -64,6 +63,7 @@ std::optional<Walker::Entry> Walker::take() {
       ++at_;
       continue;
     }
+    if (left_ > 1) --left_;
     std::string key = unit.unit.object_key();
     if (auto common = common_prefix(key)) {
       skip_beneath(*common);
@@ -85,7 +85,7 @@ io::Task<Result<bool>> Walker::refill() {
   store::ScanRequest request;
   request.begin = begin_;
   request.end = end_;
-  request.max_units = batch_;
+  request.max_units = std::min(batch_, left_);
   request.all_rows = options_.all_rows;
   request.include_delete_markers = options_.all_rows;
   CAIRN_CO_ASSIGN(store::ScanPage page, co_await store_.scan(std::move(request)));

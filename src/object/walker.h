@@ -54,7 +54,9 @@ class Walker {
   std::string begin_, end_;  // what has not been read yet
   std::string skip_until_;   // units below it lie beneath a common prefix that was taken
   bool exhausted_ = false;
-  std::size_t batch_;
+  std::size_t
+      left_;  // entries that will still be taken, the one that proves that more follows among them
+  std::size_t batch_;  // units to read at once
   std::vector<store::ScanUnit> units_{};
   std::size_t at_ = 0;
 };

@@ -51,10 +51,22 @@ struct World {
   }
   // The same stores under a new process.
   void open() {
-    objects.reset();
+    close();
     auto opened = executor.run(open_objects(store, control, clock, *random, *memory, options_));
     EXPECT_TRUE(opened) << opened.error().message;
     objects = std::move(*opened);
+  }
+  void close() {
+    if (!objects) return;
+    executor.run(stop(*objects));
+    objects.reset();
+  }
+  ~World() { close(); }
+  World(const World&) = delete;
+  World& operator=(const World&) = delete;
+  static io::Task<bool> stop(Objects& o) {
+    co_await o.stop();
+    co_return true;
   }
   template <class T>
   T run(io::Task<T> task) {
