@@ -7,6 +7,7 @@
 #include <chrono>
 #include <csignal>
 #include <cstdio>
+#include <cstring>
 
 #include "app/signals.h"
 #include "crypto/digest.h"

@@ -44,6 +44,7 @@ class Node {
   io::Clock& clock() { return *clock_; }
   io::Random& random() { return *random_; }
   io::FileSystem& files() { return *files_; }
+  model::ClusterId cluster_id() const { return cluster_.id; }
   const std::vector<cluster::Slot>& slots() const { return cluster_.slots; }
 
   // A drive that is back, or an empty directory that becomes its replacement (cluster::reopen), for one slot.

@@ -96,7 +96,7 @@ class Lane {
 
   io::Task<Result<net::ClientResponse>> send(std::string head, std::vector<io::Bytes> body, bool is_head, bool keep) {
     if (!client_) {
-      auto connected = co_await net::connect(run_.options.host, run_.options.port, std::chrono::seconds(10));
+      auto connected = co_await net::connect(run_.options.endpoint.host, run_.options.endpoint.port, std::chrono::seconds(10));
       if (!connected) co_return Error{std::move(connected.error())};
       client_ = std::move(*connected);
     }
@@ -353,7 +353,7 @@ int bench(const std::vector<std::string>& arguments) {
   auto random = io::system_random();
   Run run;
   run.options = std::move(parsed->options);
-  run.host_header = run.options.host + ":" + std::to_string(run.options.port);
+  run.host_header = run.options.endpoint.host + ":" + std::to_string(run.options.endpoint.port);
   run.clock = clock.get();
   const std::uint64_t largest = std::max<std::uint64_t>({run.options.size, run.options.part_bytes, 1});
   run.noise.resize(std::min(largest, kMaxNoise) + kNoiseWindows);

@@ -13,26 +13,25 @@ const std::map<std::string, Case> kCases{{"put", Case::put},       {"get", Case:
                                          {"list", Case::list},     {"delete", Case::remove}, {"mixed", Case::mixed},
                                          {"range", Case::range},   {"multipart", Case::multipart}};
 
-Result<void> take_endpoint(std::string url, BenchOptions& options) {
-  const std::string given = url;
+}  // namespace
+
+Result<Endpoint> parse_endpoint(const std::string& given) {
+  std::string url = given;
   if (url.starts_with("http://")) url.erase(0, 7);
   else if (url.find("://") != std::string::npos) return wrong("--endpoint " + given + ": only http:// is spoken here");
   while (url.ends_with('/')) url.pop_back();
   const auto colon = url.rfind(':');
-  options.host = url.substr(0, colon);
-  options.port = 80;
+  Endpoint endpoint{url.substr(0, colon), 80};
   if (colon != std::string::npos) {
     unsigned port = 0;
     const char* end = url.data() + url.size();
     const auto [stop, error] = std::from_chars(url.data() + colon + 1, end, port);
     if (error != std::errc{} || stop != end || port == 0 || port > 65535) return wrong("--endpoint " + given + ": no port");
-    options.port = static_cast<std::uint16_t>(port);
+    endpoint.port = static_cast<std::uint16_t>(port);
   }
-  if (options.host.empty()) return wrong("--endpoint " + given + ": no host");
-  return {};
+  if (endpoint.host.empty()) return wrong("--endpoint " + given + ": no host");
+  return endpoint;
 }
-
-}  // namespace
 
 Result<std::uint64_t> parse_size(const std::string& text) {
   static const std::map<std::string, unsigned> shifts{{"", 0},    {"B", 0},    {"K", 10},   {"KiB", 10}, {"M", 20},
@@ -96,7 +95,7 @@ Result<ParsedBench> parse_bench_options(const std::vector<std::string>& argument
   }
   options.what = kCases.at(what);
   options.name = what;
-  CAIRN_TRY(take_endpoint(endpoint, options));
+  CAIRN_ASSIGN(options.endpoint, parse_endpoint(endpoint));
   CAIRN_ASSIGN(options.size, parse_size(size));
   CAIRN_ASSIGN(options.range_bytes, parse_size(range));
   CAIRN_ASSIGN(options.part_bytes, parse_size(part));

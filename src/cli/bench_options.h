@@ -11,11 +11,17 @@ namespace cairn::cli {
 
 enum class Case { put, get, head, list, remove, mixed, range, multipart };
 
+struct Endpoint {
+  std::string host = "127.0.0.1";
+  std::uint16_t port = 9000;
+};
+// "http://HOST:PORT"
+Result<Endpoint> parse_endpoint(const std::string& url);
+
 struct BenchOptions {
   Case what = Case::put;
   std::string name = "put";               // of the case, as given
-  std::string host = "127.0.0.1";
-  std::uint16_t port = 9000;
+  Endpoint endpoint{};
   std::string bucket = "cairn-bench";
   std::string prefix = "bench/";
   std::uint64_t size = 4096;

@@ -25,7 +25,7 @@ TEST(BenchOptions, AWholeCommandLine) {
   ASSERT_TRUE(parsed) << parsed.error().message;
   EXPECT_EQ(parsed->options.what, Case::get);
   EXPECT_EQ(parsed->options.name, "get");
-  EXPECT_EQ(parsed->options.port, 9123);
+  EXPECT_EQ(parsed->options.endpoint.port, 9123);
   EXPECT_EQ(parsed->options.size, 1u << 20);
   EXPECT_EQ(parsed->options.concurrency, 7u);
   EXPECT_TRUE(parsed->options.json);

@@ -252,6 +252,8 @@ class Drive {
   virtual model::DriveId id() const = 0;
   // Out of service: every call fails with drive_failed. Never returns to service under this object.
   virtual bool failed() const = 0;
+  // Takes the drive out of service, as an I/O error would: its directory is gone or another's. Thread-safe.
+  virtual void retire(std::string reason) { static_cast<void>(reason); }
 
   // -- leadership: synced before the reply
   virtual io::Task<Result<PromiseReply>> promise(PromiseRequest request) = 0;

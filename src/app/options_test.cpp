@@ -1,0 +1,71 @@
+#include "app/options.h"
+
+#include <gtest/gtest.h>
+
+#include "app/node.h"
+
+namespace cairn::app {
+namespace {
+
+ServerSettings good(std::vector<std::string> arguments) {
+  auto parsed = parse_server_options(arguments);
+  EXPECT_TRUE(parsed) << (parsed ? "" : parsed.error().message);
+  return parsed && parsed->settings ? *parsed->settings : ServerSettings{};
+}
+
+std::string bad(std::vector<std::string> arguments) {
+  auto parsed = parse_server_options(arguments);
+  EXPECT_FALSE(parsed);
+  return parsed ? "" : parsed.error().message;
+}
+
+TEST(Options, DefaultsAndDrives) {
+  const auto settings = good({"/mnt/disk{1...4}"});
+  EXPECT_EQ(settings.drives, (std::vector<std::string>{"/mnt/disk1", "/mnt/disk2", "/mnt/disk3", "/mnt/disk4"}));
+  EXPECT_EQ(settings.port, 9000);
+  EXPECT_EQ(settings.credentials_file, "/mnt/credentials");
+  EXPECT_FALSE(settings.erasure);
+  EXPECT_FALSE(settings.unsafe_no_sync);
+}
+
+TEST(Options, EverythingSet) {
+  const auto settings = good({"--listen", "[::1]:9100", "--erasure", "2+1", "--region", "eu-x", "--memory", "1GiB",
+                              "--domain", "s3.local", "--log-format", "json", "/a", "/b", "/c"});
+  EXPECT_EQ(settings.host, "::1");
+  EXPECT_EQ(settings.port, 9100);
+  EXPECT_EQ(settings.erasure->text(), "2+1");
+  EXPECT_EQ(settings.memory_bytes, 1ull << 30);
+  EXPECT_EQ(settings.domains, std::vector<std::string>{"s3.local"});
+  EXPECT_TRUE(settings.log.json);
+}
+
+TEST(Options, MistakesSayWhatToDo) {
+  EXPECT_NE(bad({}).find("no drives"), std::string::npos);
+  EXPECT_NE(bad({"--erasure", "4+2", "/a"}).find("needs 6 drives"), std::string::npos);
+  EXPECT_NE(bad({"/a", "/a/"}).find("twice"), std::string::npos);
+  EXPECT_NE(bad({"--listen", "nowhere", "/a"}).find("HOST:PORT"), std::string::npos);
+  EXPECT_NE(bad({"--memory", "1MiB", "/a"}).find("256MiB"), std::string::npos);
+  EXPECT_NE(bad({"--colour", "/a"}).find("--help"), std::string::npos);
+  EXPECT_NE(bad({"--memory", "lots", "/a"}).find("no size"), std::string::npos);
+}
+
+TEST(Options, HelpIsNoError) {
+  auto parsed = parse_server_options({"--help"});
+  ASSERT_TRUE(parsed);
+  EXPECT_FALSE(parsed->settings);
+  EXPECT_NE(parsed->help.find("CAIRN_LISTEN"), std::string::npos);
+}
+
+TEST(MemoryPlan, PartsFitTheLimit) {
+  for (const std::uint64_t limit : {256ull << 20, 1ull << 30, 64ull << 30}) {
+    for (const std::size_t drives : {1u, 4u, 16u}) {
+      const auto plan = plan_memory(limit, drives, 0);
+      EXPECT_LE(plan.bodies + drives * (plan.block_cache_per_drive + plan.memtable_per_drive) + plan.cached_units * 1024, limit);
+      EXPECT_GT(plan.memtable_per_drive, 0u);
+    }
+  }
+  EXPECT_EQ(plan_memory(0, 4, 8ull << 30).total, 2ull << 30);
+}
+
+}  // namespace
+}  // namespace cairn::app

@@ -1,0 +1,156 @@
+#include "app/services.h"
+
+#include "app/version.h"
+
+namespace cairn::app {
+
+NodeSlots::NodeSlots(Node& node) : node_(node) {
+  for (const auto& slot : node.slots()) states_.push_back({slot.id, slot.drive, slot.reason});
+}
+
+background::DriveSlots::Slot NodeSlots::slot(std::size_t index) const {
+  std::lock_guard lock(mutex_);
+  const State& state = states_[index];
+  return {node_.slots()[index].path, state.drive, state.reason};
+}
+
+io::Task<Result<void>> NodeSlots::check(std::size_t index) {
+  const std::string path = node_.slots()[index].path;
+  model::DriveId expected;
+  {
+    std::lock_guard lock(mutex_);
+    expected = states_[index].id;
+  }
+  CAIRN_CO_ASSIGN(const drive::Probe probe, co_await drive::probe(node_.files(), path));
+  if (probe.state != drive::Probe::State::formatted)
+    co_return Error{Code::drive_failed, path + " no longer holds the drive: " + probe.reason};
+  if (probe.format.drive != expected) co_return Error{Code::drive_failed, path + " holds another drive now"};
+  co_return {};
+}
+
+void NodeSlots::retire(std::size_t index, std::string reason) {
+  std::shared_ptr<drive::Drive> drive;
+  {
+    std::lock_guard lock(mutex_);
+    states_[index].reason = reason;
+    drive = std::exchange(states_[index].drive, nullptr);
+  }
+  if (drive) drive->retire(std::move(reason));
+}
+
+io::Task<Result<std::shared_ptr<drive::Drive>>> NodeSlots::reopen(std::size_t index) {
+  model::DriveId expected;
+  {
+    std::lock_guard lock(mutex_);
+    expected = states_[index].id;
+    states_[index].drive.reset();  // a failed drive gives its locks back
+  }
+  CAIRN_CO_ASSIGN(auto reopened, co_await node_.reopen_drive(index, expected));
+  co_return std::move(reopened.drive);
+}
+
+io::Task<Result<void>> NodeSlots::adopt(std::size_t index, std::shared_ptr<drive::Drive> drive) {
+  CAIRN_CO_TRY(co_await node_.adopt_drive(index, drive->id()));
+  std::lock_guard lock(mutex_);
+  states_[index] = {drive->id(), std::move(drive), ""};
+  co_return {};
+}
+
+std::vector<std::shared_ptr<drive::Drive>> NodeSlots::in_service() const {
+  std::lock_guard lock(mutex_);
+  std::vector<std::shared_ptr<drive::Drive>> drives;
+  for (const auto& state : states_)
+    if (state.drive && !state.drive->failed()) drives.push_back(state.drive);
+  return drives;
+}
+
+namespace {
+
+background::ScrubOptions scrub_options(const ServerSettings& settings) {
+  background::ScrubOptions options;
+  // A scrub by hand works also where the periodic one is off: at the default pace.
+  options.bytes_per_second = settings.scrub_bytes_per_second;
+  return options;
+}
+
+}  // namespace
+
+Services::Services(Node& node, const ServerSettings& settings, metrics::Registry& metrics)
+    : node_(node),
+      settings_(settings),
+      started_ms_(node.clock().unix_ms()),
+      slots_(node),
+      heal_(node.store(), [this] { return slots_.in_service(); }, node.clock(), metrics),
+      scrub_(node.store(), node.control(), node.clock(), metrics, scrub_options(settings)),
+      uploads_(node.objects(), metrics),
+      watch_(node.store(), slots_, metrics, [this] { heal_.wake(); }) {}
+
+void Services::start(io::Reactors& reactors) {
+  io::Executor& executor = reactors.at(reactors.size() - 1);
+  heal_.start(executor);
+  scrub_.start(executor);
+  uploads_.start(executor);
+  watch_.start(executor);
+}
+
+void Services::stop(io::Reactors& reactors) {
+  struct Stop {
+    static io::Task<bool> run(Services* self) {
+      co_await self->watch_.stop();
+      co_await self->uploads_.stop();
+      co_await self->scrub_.stop();
+      co_await self->heal_.stop();
+      co_return true;
+    }
+  };
+  (void)io::block_on(reactors, Stop::run(this));
+}
+
+admin::Readiness Services::readiness() {
+  admin::Readiness readiness;
+  readiness.can_read = node_.store().can_read();
+  readiness.can_write = node_.store().can_write() && node_.control().status().writable;
+  if (!readiness.can_read) readiness.reasons.push_back("too few drives answer to read every object");
+  if (!node_.store().can_write()) readiness.reasons.push_back("too few drives answer to write");
+  if (!node_.control().status().writable)
+    readiness.reasons.push_back("too few drives take changes of buckets and settings");
+  return readiness;
+}
+
+io::Task<Result<admin::Status>> Services::status() {
+  admin::Status status;
+  status.version = kVersion;
+  status.cluster_id = node_.cluster_id().hex();
+  status.erasure = node_.store().map().profile.text();
+  status.started_ms = started_ms_;
+  CAIRN_CO_ASSIGN(const auto drives, co_await node_.store().drives());
+  for (const auto& d : drives)
+    status.drives.push_back({d.id.hex(), d.path, d.state, d.reason, d.total_bytes, d.available_bytes,
+                             d.partitions_rebuilding, d.repair_entries});
+  const auto heal = heal_.status();
+  status.heal = {heal.queue_seen, heal.repaired, heal.postponed, heal.errors, {}};
+  for (const auto& r : heal.rebuilds)
+    status.heal.rebuilds.push_back({r.drive.hex(), r.partitions, r.partitions_left, r.units_done, r.units_estimate,
+                                    r.units_failed, r.bytes, r.started_ms, r.finished_ms, r.whole, r.waiting_for});
+  const auto scrub = scrub_.status();
+  status.scrub = {settings_.scrub_bytes_per_second != 0, scrub.in_pass, scrub.started_ms, scrub.finished_ms,
+                  scrub.units, scrub.bytes, scrub.damaged_shards, scrub.not_whole, scrub.errors};
+  status.memory_limit_bytes = node_.memory().limit();
+  status.memory_used_bytes = node_.memory().used();
+  co_return status;
+}
+
+io::Task<Result<void>> Services::start_scrub() {
+  if (settings_.scrub_bytes_per_second == 0)
+    co_return Error{Code::conflict, "the scrub is off (--scrub-rate 0); start the server with another rate"};
+  scrub_.run_now();
+  co_return {};
+}
+
+io::Task<Result<void>> Services::start_heal() {
+  watch_.wake();
+  heal_.wake();
+  co_return {};
+}
+
+}  // namespace cairn::app
