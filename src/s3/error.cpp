@@ -241,8 +241,10 @@ void add_headers(const Error& error, net::Response& response) {
   if (error.code == Code::slow_down) response.headers.add("Retry-After", "1");
 }
 
-bool only_header(std::string_view name) {
-  return name == "DeleteMarker" || name == "LastModifiedMs";
+// Details that are headers, not elements of the document.
+bool only_header(Code code, std::string_view name) {
+  return name == "DeleteMarker" || name == "LastModifiedMs" ||
+         (name == "ETag" && code == Code::precondition_failed);
 }
 
 }  // namespace
@@ -272,7 +274,7 @@ net::Response error_response(const Error& error, const ErrorPlace& place) {
   xml.text("Code", row.code);
   xml.text("Message", public_message(error));
   for (const auto& [name, value] : error.details) {
-    if (!only_header(name)) xml.text(name, value);
+    if (!only_header(error.code, name)) xml.text(name, value);
   }
   if (detail(error, "Resource").empty()) xml.text("Resource", place.resource);
   xml.text("RequestId", place.request_id);

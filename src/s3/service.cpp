@@ -30,6 +30,7 @@ Place place_of(const net::Request& request) {
 // Operating errors are the operator's to see; what a client did wrong is not.
 void log_failure(const Error& error, const net::Request& request, std::string_view operation) {
   if (s3_error(error.code).status < 500 || error.code == Code::not_implemented) return;
+  if (error.code == Code::slow_down) return;  // said under load; the metrics count them
   log::warn("request failed", {{"operation", operation},
                                {"request_id", request.id},
                                {"code", name_of(error.code)},

@@ -195,6 +195,27 @@ TEST_F(ServiceTest, ABodyThatDoesNotMatchStoresNothing) {
   EXPECT_EQ(status("HEAD /bucket/new"), 404);
 }
 
+TEST_F(ServiceTest, ChecksumsInTrailers) {
+  const std::string headers =
+      "x-amz-content-sha256: STREAMING-UNSIGNED-PAYLOAD-TRAILER\n"
+      "x-amz-decoded-content-length: 5\nx-amz-trailer: x-amz-checksum-crc32\n"
+      "x-amz-sdk-checksum-algorithm: CRC32\nContent-Encoding: aws-chunked\n";
+  const auto body = [](std::string_view trailer) {
+    return "5\r\nhello\r\n0\r\n" + std::string(trailer) + "\r\n";
+  };
+  EXPECT_EQ(status("PUT /bucket/bad", headers, body("x-amz-checksum-crc32:AAAAAA==\r\n")), 400);
+  EXPECT_EQ(status("PUT /bucket/bad", headers, body("x-amz-checksum-crc32:??\r\n")), 400);
+  EXPECT_EQ(status("PUT /bucket/bad", headers, body("")), 400);
+  EXPECT_EQ(status("PUT /bucket/bad", headers, "5\r\nhel"), 400);
+  EXPECT_EQ(status("HEAD /bucket/bad"), 404);
+  const auto response =
+      h.send(request("PUT /bucket/new", headers, body("x-amz-checksum-crc32:NhCmhg==\r\n")));
+  EXPECT_EQ(response.status, 200) << response.content;
+  EXPECT_EQ(response.headers.get("x-amz-checksum-crc32"), "NhCmhg==");
+  EXPECT_EQ(h.exchange(request("GET /bucket/new")).ends_with("\n\nhello\n"), true);
+  EXPECT_TRUE(h.objects.last_meta().system.empty());
+}
+
 TEST_F(ServiceTest, IfRangeFallsBackToTheWholeObject) {
   EXPECT_EQ(status("GET /bucket/key",
                    "Range: bytes=0-1\nIf-Range: \"5d41402abc4b2a76b9719d911017c592\"\n"),

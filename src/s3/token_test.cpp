@@ -7,7 +7,7 @@ namespace {
 
 TEST(Token, RoundTrips) {
   for (const std::string& position : {std::string(), std::string("a"), std::string("a/b"),
-                                     std::string("\0\xff", 2), std::string(1024, 'x')}) {
+                                      std::string("\0\xff", 2), std::string(1024, 'x')}) {
     const std::string token = encode_token(position);
     EXPECT_EQ(token.find_first_of("+/= "), std::string::npos) << token;
     const auto back = decode_token(token);

@@ -18,20 +18,6 @@ Result<bool> directive(const Context& c, std::string_view header, std::string_vi
   return argument_error("Unknown " + std::string(what) + " directive.", header, *value);
 }
 
-Result<void> check_not_pointless(const Context& c, const object::CopyRequest& copy) {
-  const bool same =
-      copy.source_bucket == copy.bucket && copy.source_key == copy.key && !copy.source_version;
-  if (!same || copy.replace_metadata || copy.checksum_algorithm ||
-      c.header("x-amz-storage-class") || c.header("x-amz-website-redirect-location")) {
-    return {};
-  }
-  return Error{
-      Code::invalid_request,
-      "This copy request is illegal because it is trying to copy an object to itself without "
-      "changing the "
-      "object's metadata, storage class, website redirect location or encryption attributes."};
-}
-
 Result<object::CopyRequest> parse(const Context& c) {
   CAIRN_ASSIGN(Source source, authorized_source(c));
   object::CopyRequest copy{.source_bucket = std::move(source.bucket),
@@ -47,7 +33,6 @@ Result<object::CopyRequest> parse(const Context& c) {
   copy.storage_class = std::move(stored.storage_class);
   CAIRN_ASSIGN(copy.checksum_algorithm, checksum_algorithm(c.request.headers));
   CAIRN_ASSIGN(copy.conditions, parse_write_conditions(c.request.headers));
-  CAIRN_TRY(check_not_pointless(c, copy));
   return copy;
 }
 
