@@ -120,8 +120,11 @@ class RealService final : public Service {
       co_return json_response(200, to_json(status, parts_.clock.unix_ms()));
     }
     const bool scrub = route.operation == "AdminStartScrub";
-    auto started =
-        scrub ? co_await parts_.provider.start_scrub() : co_await parts_.provider.start_heal();
+    Result<void> started;
+    if (scrub)
+      started = co_await parts_.provider.start_scrub();
+    else
+      started = co_await parts_.provider.start_heal();
     CAIRN_CO_TRY(started);
     log::info(scrub ? "scrub started by request" : "heal started by request");
     co_return json_response(202, "{\"started\":true}\n");

@@ -35,7 +35,11 @@ io::Task<Result<std::size_t>> RequestBody::read(MutableBytes into) {
     failed_ = true;
     co_return Error{Code::connection_closed, "the client is gone"};
   }
-  auto got = chunked_ ? co_await read_chunked(into) : co_await read_sized(into);
+  Result<std::size_t> got{0};
+  if (chunked_)
+    got = co_await read_chunked(into);
+  else
+    got = co_await read_sized(into);
   if (!got)
     failed_ = true;
   else
@@ -111,9 +115,11 @@ io::Task<Result<std::size_t>> RequestBody::read_chunked(MutableBytes into) {
     const auto room = static_cast<std::size_t>(
         direct ? std::min<std::uint64_t>(into.size(), chunks_.remaining()) : std::uint64_t{0});
     // Directly into place; the framing that follows the chunk goes to the buffer in the same call.
-    const Moved moved =
-        direct ? co_await transport_.read(piece(into.first(room)), buffer.space(), deadline())
-               : co_await transport_.read(buffer.space(), deadline());
+    Moved moved;
+    if (direct)
+      moved = co_await transport_.read(piece(into.first(room)), buffer.space(), deadline());
+    else
+      moved = co_await transport_.read(buffer.space(), deadline());
     if (moved.failed() || moved.bytes == 0) co_return failure(moved);
     const std::size_t placed = std::min(moved.bytes, room);
     buffer.commit(moved.bytes - placed);
