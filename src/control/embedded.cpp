@@ -123,7 +123,10 @@ class Core : public std::enable_shared_from_this<Core> {
   void take_hung(Recovered& recovered);
   void drop(std::size_t index, const std::optional<Result<void>>& outcome);
   std::vector<std::size_t> in_use() const;
-  bool healthy() const { return !in_doubt_ && in_use().size() >= majority_of(slots_.size()); }
+  // Once a write has missed its majority, so many directories are dropped that this is false:
+  // nothing follows records of which nobody knows whether they count, before a recovery has decided
+  // that in a new epoch.
+  bool healthy() const { return in_use().size() >= majority_of(slots_.size()); }
 
   io::FileSystem& files_;
   std::mutex mutex_;
@@ -134,9 +137,6 @@ class Core : public std::enable_shared_from_this<Core> {
   // Written by the writer, under the mutex.
   std::vector<Slot> slots_;
   std::uint64_t epoch_ = 0;
-  // Some directories hold records of which nobody knows whether they count: nothing may follow them
-  // in this epoch.
-  bool in_doubt_ = false;
   // The writer's own.
   std::uint64_t log_records_ = 0;
   std::size_t snapshot_bytes_ = 0;
@@ -158,7 +158,6 @@ void Core::take(Recovered recovered) {
     if (epoch_ != 0) events = difference(state_, recovered.state);
     epoch_ = recovered.epoch;
     state_ = std::move(recovered.state);
-    in_doubt_ = false;
     for (std::size_t i = 0; i < slots_.size(); ++i) {
       slots_[i].directory = std::move(recovered.directories[i]);
       slots_[i].reason = std::move(recovered.reasons[i]);
@@ -290,10 +289,7 @@ io::Task<Result<void>> Core::write(std::string records) {
     drop(positions[i], results[i]);
   }
   if (good >= majority) co_return Result<void>{};
-  {
-    std::lock_guard lock(mutex_);
-    in_doubt_ = true;
-  }
+  CAIRN_ASSERT(!healthy());
   // Had the full disks had room, there would have been a majority.
   if (good + full >= majority)
     co_return Error{Code::no_space, "the control store's drives are full"};
@@ -361,7 +357,6 @@ io::Task<Result<void>> Core::recover_in_place() {
       input.reasons.push_back(usable ? "" : slot.reason);
       if (slot.directory) slot.dropped = std::move(slot.directory);
     }
-    in_doubt_ = true;
   }
   Recovered recovered;
   auto outcome = co_await recover(files_, std::move(input), &recovered);

@@ -229,6 +229,62 @@ TEST(Embedded, AMinorityMayBeMissingOrFail) {
   EXPECT_EQ(w.get("c"), "3");
 }
 
+TEST(Embedded, HalfIsNoMajority) {
+  for (const std::size_t count : {2u, 4u}) {
+    World w(count);
+    ASSERT_TRUE(w.open());
+    ASSERT_TRUE(w.put("a", "1"));
+    std::set<std::size_t> half;
+    for (std::size_t i = 0; i < count / 2; ++i) half.insert(i);
+    EXPECT_EQ(w.open({half.begin(), half.end()}).code(), Code::unavailable);
+    ASSERT_TRUE(w.open());
+    w.inject = failing(half, Code::io_error);
+    EXPECT_EQ(w.put("b", "2").code(), Code::unavailable);
+  }
+}
+
+TEST(Embedded, ALongerLogOfAnOlderEpochLoses) {
+  World w(3);
+  ASSERT_TRUE(w.open());
+  ASSERT_TRUE(w.put("a", "1"));
+  // Three commits reach drive 0 alone; nobody is told that they happened.
+  w.inject = failing({1, 2}, Code::io_error);
+  struct Run {
+    static io::Task<bool> put(Embedded* store, std::string key) {
+      std::vector<Change> changes{{key, "unacknowledged"}};
+      co_return (co_await store->commit({}, std::move(changes))).has_value();
+    }
+  };
+  std::vector<io::Task<bool>> tasks;
+  for (const auto* key : {"x", "y", "z"}) tasks.push_back(Run::put(w.store.get(), key));
+  for (const bool ok : w.executor.run(io::when_all(std::move(tasks)))) EXPECT_FALSE(ok);
+  w.inject = failing({}, Code::io_error);
+  ASSERT_TRUE(w.open({0}));
+  EXPECT_EQ(w.get("x"), "(absent)");
+  EXPECT_EQ(*w.put("b", "2"), 2u);
+  ASSERT_TRUE(w.open({1}));
+  EXPECT_EQ(w.get("b"), "2");
+  EXPECT_EQ(w.get("x"), "(absent)");
+}
+
+TEST(Embedded, NoSnapshotOfAnEpochThatNoMajorityPromised) {
+  World w(3);
+  ASSERT_TRUE(w.open());
+  w.close();
+  w.inject = [](FileOp op, const std::string& path) {
+    Fault fault;
+    if (op == FileOp::rename && path.find("epoch") != path.npos && !path.starts_with("/d0"))
+      fault.error = Error{Code::io_error, "injected"};
+    return fault;
+  };
+  EXPECT_EQ(w.open().code(), Code::unavailable);
+  EXPECT_EQ(*format::decode_promise(w.read("/d0/control/epoch")), 2u);
+  EXPECT_EQ(format::decode_snapshot(w.read("/d0/control/snapshot"))->epoch, 1u);
+  w.inject = failing({}, Code::io_error);
+  ASSERT_TRUE(w.open());
+  EXPECT_EQ(w.store->status().epoch, 3u);
+}
+
 TEST(Embedded, WithoutAMajorityNothingIsAcknowledgedAndReadsGoOn) {
   World w(3);
   ASSERT_TRUE(w.open());
