@@ -115,6 +115,29 @@ io::Task<void> Chores::note_damage(UnitKey unit) {
   damaged_.erase(unit);
 }
 
+void Chores::look_into(UnitKey unit, model::DataPart part, bool is_inline, unsigned slot) {
+  const io::Instant now = io::Executor::current().now();
+  {
+    std::lock_guard lock(damaged_mutex_);
+    if (looked_into_.size() >= kDamagedMax) {
+      std::erase_if(looked_into_, [&](const auto& one) { return one.second <= now; });
+      if (looked_into_.size() >= kDamagedMax) return;  // the scrub finds it
+    }
+    io::Instant& until = looked_into_[{part.data_id, slot}];
+    if (until > now) return;
+    until = now + std::chrono::minutes(1);
+  }
+  if (core_.stopping.load()) return;
+  core_.detach(inspect_shard(std::move(unit), std::move(part), is_inline, slot));
+}
+
+io::Task<void> Chores::inspect_shard(UnitKey unit, model::DataPart part, bool is_inline,
+                                     unsigned slot) {
+  const auto aside = co_await core_.shards->put_aside(unit, std::move(part), is_inline, slot);
+  // What could not be looked at now is noted as well: the note costs little.
+  if (!aside || *aside) co_await note(core_.members.view_of(unit), unit, 0);
+}
+
 void Chores::doubt(UnitKey unit) {
   if (doubts_.push({std::move(unit)}, kDoubtsMax)) doubt_wake_.push(true);
 }

@@ -8,6 +8,7 @@
 
 #include <deque>
 #include <functional>
+#include <map>
 #include <mutex>
 #include <set>
 #include <string>
@@ -31,6 +32,9 @@ class Chores {
                bool empty);
   // Something of this unit is damaged or missing somewhere (found by a reader).
   void damaged(model::UnitKey unit);
+  // A read found this shard damaged or missing: it is looked at whole, the drive is told that it
+  // lacks it, and then the unit is noted. The same shard again within a minute is not looked at.
+  void look_into(model::UnitKey unit, model::DataPart part, bool is_inline, unsigned slot);
   // The unit's state is unknown: resolve it soon.
   void doubt(model::UnitKey unit);
   // An empty unit whose head all members should forget, in a while.
@@ -62,6 +66,8 @@ class Chores {
                         bool empty);
   io::Task<bool> note(View view, model::UnitKey unit, std::uint32_t preferred);
   io::Task<void> note_damage(model::UnitKey unit);
+  io::Task<void> inspect_shard(model::UnitKey unit, model::DataPart part, bool is_inline,
+                               unsigned slot);
   io::Task<void> work_loop(Queue* queue, Work work, unsigned attempts, io::Mailbox<bool> wake);
   io::Task<void> pending_loop();
   io::Task<void> leftovers_loop();
@@ -74,7 +80,8 @@ class Chores {
   Queue doubts_{}, empties_{};
   std::atomic<bool> look_again_{true};
   std::mutex damaged_mutex_{};
-  std::set<model::UnitKey> damaged_{};  // being noted
+  std::map<std::pair<model::ValueId, unsigned>, io::Instant> looked_into_{};  // same mutex
+  std::set<model::UnitKey> damaged_{};                                        // being noted
   io::Mailbox<bool> doubt_wake_{}, empty_wake_{}, pending_wake_{}, leftovers_wake_{}, probe_wake_{};
 };
 

@@ -13,7 +13,7 @@
 #include "base/error.h"
 #include "io/executor.h"
 #include "io/memory.h"
-#include "model/ids.h"
+#include "model/record.h"
 #include "store/members.h"
 
 namespace cairn::store {
@@ -34,8 +34,8 @@ struct DataOptions {
 
 // Told of a shard that is not what it should be: corrupt, not_found, io_error. Called on the
 // executor of the read.
-using OnDamage =
-    std::function<void(unsigned slot, const model::ValueId& data_id, const Error& error)>;
+using OnDamage = std::function<void(unsigned slot, const model::DataPart& part, bool is_inline,
+                                    const Error& error)>;
 
 // One call to a device, counted while it lasts. False: the device is out of service or has too many
 // calls hanging.

@@ -79,7 +79,7 @@ struct Gathering {
     const bool damage =
         (absent && !member.rebuilding) || code == Code::corrupt || code == Code::io_error;
     if (damage && context.on_damage && member.device->usable())
-      context.on_damage(slot, part.data_id, bytes.error());
+      context.on_damage(slot, part, true, bytes.error());
   }
 
   // Drives to ask next, so that `wanted` shards come together with the `coming` ones.

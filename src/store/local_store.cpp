@@ -43,10 +43,10 @@ LocalStoreImpl::LocalStoreImpl(Parts parts, Options options, placement::Map map,
       reader_(core_, loader_, leader_, chores_),
       scanner_(core_, loader_, leader_),
       repairer_(core_, loader_, resolver_, leader_),
-      shard_repair_(parts.memory, core_.members, data_options(),
-                    [this](const UnitKey& unit, unsigned, const model::ValueId&, const Error&) {
-                      chores_.damaged(unit);
-                    }) {
+      shard_repair_(
+          parts.memory, core_.members, data_options(),
+          [this](const UnitKey& unit, unsigned slot, const model::DataPart& part, bool is_inline,
+                 const Error&) { chores_.look_into(unit, part, is_inline, slot); }) {
   core_.shards = &shard_repair_;
   core_.members.set_devices(devices_of(std::move(slots)));
   maps_.push_back(std::move(map));
@@ -119,8 +119,9 @@ io::Task<Result<std::unique_ptr<io::SliceSource>>> LocalStoreImpl::open_data(Uni
                                                                              std::uint64_t offset,
                                                                              std::uint64_t length) {
   ReadContext context{core_.parts.memory, data_options(), core_.members.view_of(unit), {}};
-  context.on_damage = [this, unit](unsigned, const model::ValueId&, const Error& error) {
-    if (error.code != Code::not_found) chores_.damaged(unit);
+  context.on_damage = [this, unit](unsigned slot, const model::DataPart& part, bool is_inline,
+                                   const Error&) {
+    chores_.look_into(unit, part, is_inline, slot);
   };
   return store::open_data(std::move(context), std::move(found), offset, length);
 }

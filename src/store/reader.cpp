@@ -51,16 +51,16 @@ Agreement agreement(const PartitionView& view, const Answers& answers) {
   return out;
 }
 
-// Verified inline shards among the answers that report the same head; a damaged one is told to
-// `damaged`.
-Shards shards_of(Answers& answers, const ReadReply& agreed, bool& damaged) {
+// Verified inline shards among the answers that report the same head; slots of those that are
+// damaged go to `damaged`.
+Shards shards_of(Answers& answers, const ReadReply& agreed, std::vector<unsigned>& damaged) {
   Shards out;
   for (auto& [slot, reply] : answers) {
     if (!reply || !reply->exact || reply->head != agreed.head || !reply->inline_shard) continue;
     if (*reply->inline_shard) {
       out.emplace_back(slot, **reply->inline_shard);
     } else {
-      damaged = true;
+      damaged.push_back(slot);
     }
   }
   return out;
@@ -182,9 +182,13 @@ io::Task<Reader::Attempt> Reader::from_quorum(View view, const UnitKey& unit,
   }
   core_.metrics.quorum_reads.add();
   if (agreed.reply->rows.empty()) co_return absent();
-  bool damaged = false;
+  std::vector<unsigned> damaged;
   Shards shards = shards_of(fanout.answers(), *agreed.reply, damaged);
-  if (damaged) chores_.damaged(unit);
+  if (!damaged.empty()) {
+    const auto record = model::decode_record(agreed.reply->rows[0].record);
+    for (const unsigned slot : damaged)
+      if (record) chores_.look_into(unit, record->data, true, slot);
+  }
   const bool is_latest = selector.latest || agreed.reply->latest_is_selected;
   Row row = agreed.reply->rows[0];
   co_return co_await finish(view, unit, selector, std::move(row), is_latest, std::move(shards));
@@ -244,7 +248,7 @@ io::Task<Result<bool>> Reader::gather(View view, const UnitKey& unit, Found& fou
   const io::Instant deadline = core_.deadline();
   const model::ValueId id = found.record.data.data_id;
   std::size_t next = 0, looked = 0, hedges = 0, bad = 0;
-  bool unknown = false, corrupt = false, gone = false;
+  bool unknown = false, gone = false;
   const std::size_t missing = view->k - std::min<std::size_t>(view->k, found.inline_shards.size());
   while (found.inline_shards.size() < view->k) {
     while (next < slots.size() && fanout.started() < missing + bad + hedges) {
@@ -265,7 +269,7 @@ io::Task<Result<bool>> Reader::gather(View view, const UnitKey& unit, Found& fou
         continue;
       }
       ++bad;
-      corrupt |= bytes.code() == Code::corrupt;
+      if (bytes.code() == Code::corrupt) chores_.look_into(unit, found.record.data, true, slot);
       gone |= bytes.code() == Code::not_found;
       unknown |= bytes.code() != Code::corrupt && bytes.code() != Code::not_found;
     }
@@ -276,7 +280,6 @@ io::Task<Result<bool>> Reader::gather(View view, const UnitKey& unit, Found& fou
     }
     if (!arrived) ++hedges;
   }
-  if (corrupt) chores_.damaged(unit);
   if (found.inline_shards.size() >= view->k) co_return true;
   if (unknown && !gone) co_return Error{Code::unavailable, "too few drives with the data answer"};
   co_return false;

@@ -215,11 +215,8 @@ io::Task<Result<bool>> Repairer::check_all(View view, const UnitKey& unit,
       if (checked->finding == ShardRebuilder::Finding::whole) continue;
       sound = false;
       ++out.damaged_shards;
-      if (checked->finding != ShardRebuilder::Finding::damaged || !member.device->begin_call())
-        continue;
-      const drive::BlobName name{one.part.data_id, static_cast<std::uint8_t>(member.slot)};
-      (void)co_await Core::call<void>(member.device, core_.options.call_deadline,
-                                      member.device->drive()->quarantine(name, one.is_inline));
+      // The drive learns that it lacks the shard, also where only the file is gone: repair asks it.
+      (void)co_await core_.shards->put_aside(unit, one.part, one.is_inline, member.slot);
     }
   }
   co_return sound;

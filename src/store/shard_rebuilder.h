@@ -37,6 +37,13 @@ class ShardRebuilder {
   };
   virtual io::Task<Result<Checked>> check(model::UnitKey unit, model::DataPart part, bool is_inline,
                                           unsigned slot) = 0;
+
+  // Looks at the shard that the member of `slot` has, again and whole. If it is damaged or missing,
+  // the drive is told that it lacks it, so that repair makes it anew; a damaged one is moved out of
+  // the way only when k others can be read, because until then the rest of it may be needed. True:
+  // it was put aside. False: it is whole.
+  virtual io::Task<Result<bool>> put_aside(model::UnitKey unit, model::DataPart part,
+                                           bool is_inline, unsigned slot) = 0;
 };
 
 }  // namespace cairn::store

@@ -75,8 +75,9 @@ std::optional<ShardRebuilder::Finding> finding_of(Code code) {
 
 OnDamage ShardRepair::damage_of(const model::UnitKey& unit) const {
   if (!on_damage_) return {};
-  return [told = on_damage_, unit](unsigned slot, const model::ValueId& data_id,
-                                   const Error& error) { told(unit, slot, data_id, error); };
+  return
+      [told = on_damage_, unit](unsigned slot, const model::DataPart& part, bool is_inline,
+                                const Error& error) { told(unit, slot, part, is_inline, error); };
 }
 
 ReadContext ShardRepair::context(const model::UnitKey& unit,
@@ -190,9 +191,11 @@ io::Task<Result<void>> ShardRepair::rebuild_blob(model::UnitKey unit, model::Dat
   CAIRN_CO_ASSIGN(const Checked before, co_await check(unit, part, false, slot));
   if (before.finding == Finding::whole) co_return Result<void>{};
   const std::shared_ptr<Device> device = view->members[slot].device;
-  if (before.finding == Finding::damaged)
+  if (before.finding == Finding::damaged) {
+    CAIRN_CO_TRY(co_await replaceable(unit, part, false, slot));
     CAIRN_CO_TRY(
         co_await quarantine(device, {part.data_id, static_cast<std::uint8_t>(slot)}, false));
+  }
 
   // 2. Computed from k others, written and synced.
   auto set = ShardSet::make(memory_, options_, view, part, damage_of(unit));
@@ -208,14 +211,50 @@ io::Task<Result<void>> ShardRepair::rebuild_blob(model::UnitKey unit, model::Dat
   co_return Result<void>{};
 }
 
+// Whether k shards other than that of the member can be read, as far as their beginning tells.
+io::Task<Result<void>> ShardRepair::replaceable(model::UnitKey unit, model::DataPart part,
+                                                bool is_inline, unsigned slot) {
+  const auto view = members_.view_of(unit);
+  if (is_inline) {
+    CAIRN_CO_ASSIGN(const InlineShards inlined,
+                    co_await gather_inline(context(unit, view), part, {}, false));
+    if (inlined.have < part.layout.profile.data) co_return inlined.too_few(part);
+    co_return Result<void>{};
+  }
+  auto set = ShardSet::make(memory_, options_, view, part, {});
+  if (!set) co_return Error{std::move(set.error())};
+  (*set)->exclude(slot);
+  const std::uint64_t end =
+      std::min<std::uint64_t>((*set)->stripes().shard_size(), drive::kBlobBlockBytes);
+  std::vector<ShardSet::Need> need{{slot, {0, end}}};
+  auto bytes = co_await (*set)->fetch(std::move(need));
+  if (bytes) co_return Result<void>{};
+  co_return (*set)->lost() ? Error{Code::corrupt, "fewer than k shards exist"}
+                           : Error{std::move(bytes.error())};
+}
+
+io::Task<Result<bool>> ShardRepair::put_aside(model::UnitKey unit, model::DataPart part,
+                                              bool is_inline, unsigned slot) {
+  CAIRN_CO_ASSIGN(const Checked checked, co_await check(unit, part, is_inline, slot));
+  if (checked.finding == Finding::whole) co_return false;
+  if (checked.finding == Finding::damaged)
+    CAIRN_CO_TRY(co_await replaceable(unit, part, is_inline, slot));
+  const auto view = members_.view_of(unit);
+  CAIRN_CO_TRY(co_await quarantine(view->members[slot].device,
+                                   {part.data_id, static_cast<std::uint8_t>(slot)}, is_inline));
+  co_return true;
+}
+
 io::Task<Result<io::Slice>> ShardRepair::rebuild_inline(model::UnitKey unit, model::DataPart part,
                                                         unsigned slot) {
   const auto view = members_.view_of(unit);
   if (slot >= view->members.size()) co_return Error{Code::invalid_argument, "no such slot"};
   CAIRN_CO_ASSIGN(const Checked before, co_await check(unit, part, true, slot));
-  if (before.finding == Finding::damaged)
+  if (before.finding == Finding::damaged) {
+    CAIRN_CO_TRY(co_await replaceable(unit, part, true, slot));
     CAIRN_CO_TRY(co_await quarantine(view->members[slot].device,
                                      {part.data_id, static_cast<std::uint8_t>(slot)}, true));
+  }
   CAIRN_CO_ASSIGN(InlineShards inlined,
                   co_await gather_inline(context(unit, view), part, {}, false));
   const unsigned k = part.layout.profile.data;

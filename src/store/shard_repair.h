@@ -18,8 +18,9 @@ class ShardSet;
 class ShardRepair : public ShardRebuilder {
  public:
   // Told of damage found in the shards that a rebuild reads. May be empty.
-  using OnUnitDamage = std::function<void(const model::UnitKey& unit, unsigned slot,
-                                          const model::ValueId& data_id, const Error&)>;
+  using OnUnitDamage =
+      std::function<void(const model::UnitKey& unit, unsigned slot, const model::DataPart& part,
+                         bool is_inline, const Error& error)>;
 
   // REQUIRES: `memory` and `members` outlive this object; and this object the tasks it returned.
   ShardRepair(io::MemoryBudget& memory, const Members& members, DataOptions options,
@@ -32,6 +33,9 @@ class ShardRepair : public ShardRebuilder {
                                              unsigned slot) override;
   io::Task<Result<Checked>> check(model::UnitKey unit, model::DataPart part, bool is_inline,
                                   unsigned slot) override;
+
+  io::Task<Result<bool>> put_aside(model::UnitKey unit, model::DataPart part, bool is_inline,
+                                   unsigned slot) override;
 
   // Whether the parity that is there matches the data that is there: shards that pass their own
   // checksums and still do not belong together. `odd`: the one shard that explains it, where one
@@ -52,6 +56,8 @@ class ShardRepair : public ShardRebuilder {
                                     bool is_inline);
   io::Task<Result<void>> copy(std::shared_ptr<ShardSet> set, std::shared_ptr<Device> device,
                               unsigned slot);
+  io::Task<Result<void>> replaceable(model::UnitKey unit, model::DataPart part, bool is_inline,
+                                     unsigned slot);
   std::size_t step(const model::DataPart& part) const;
   OnDamage damage_of(const model::UnitKey& unit) const;
   ReadContext context(const model::UnitKey& unit, std::shared_ptr<const PartitionView> view) const;

@@ -169,6 +169,39 @@ TEST(ShardRepair, ADriveThatFailsWhileItIsRebuiltIsNotCalledWhole) {
   EXPECT_EQ(late.code(), Code::timeout);
 }
 
+TEST(ShardRepair, DamageIsPutAsideOnlyWhenItCanBeMadeGood) {
+  RepairCell cell({2, 1});
+  const auto put = cell.put(random_bytes(900'000));
+  ASSERT_TRUE(put);
+  const model::DataPart part = put->record.data;
+  const drive::BlobName name{part.data_id, 0};
+  const auto aside = [&](bool is_inline) {
+    return cell.executor.run(cell.repair.put_aside(kUnit, part, is_inline, 0));
+  };
+  auto done = aside(false);
+  ASSERT_TRUE(done);
+  EXPECT_FALSE(*done) << "a whole shard was put aside";
+  cell.drives[0]->bad_blocks.insert({name, 2});
+  cell.drives[1]->faults.out_of_service = true;
+  done = aside(false);
+  ASSERT_FALSE(done);
+  EXPECT_EQ(done.code(), Code::unavailable);
+  EXPECT_TRUE(cell.drives[0]->blobs.contains(name))
+      << "its other blocks are needed until k others are there";
+  EXPECT_FALSE(cell.rebuild(part, 0));
+  EXPECT_TRUE(cell.drives[0]->blobs.contains(name));
+  cell.drives[1]->faults.out_of_service = false;
+  done = aside(false);
+  ASSERT_TRUE(done);
+  EXPECT_TRUE(*done);
+  EXPECT_EQ(cell.drives[0]->quarantined, 1u);
+  // Missing: the drive is told all the same, it may not know.
+  done = aside(false);
+  ASSERT_TRUE(done);
+  EXPECT_TRUE(*done);
+  EXPECT_EQ(cell.drives[0]->quarantined, 2u);
+}
+
 TEST(ShardRepair, ALyingShardIsFoundByComparing) {
   RepairCell cell({4, 2});
   const auto put = cell.put(random_bytes(900'000));

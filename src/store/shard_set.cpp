@@ -99,7 +99,7 @@ void ShardSet::failed(unsigned slot, const Error& error) {
   s.lost = error.code != Code::io_error;
   s.gone = error.code == Code::not_found;
   if (on_damage_ && (s.expected || error.code != Code::not_found))
-    on_damage_(slot, part_.data_id, error);
+    on_damage_(slot, part_, false, error);
 }
 
 // Finds the shard on one of the slot's devices. The error is the last one; damage beats absence.

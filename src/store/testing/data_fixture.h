@@ -56,7 +56,8 @@ struct Cell {
 
   WriteContext writing() { return {*memory, options, view}; }
   ReadContext reading() {
-    return {*memory, options, view, [this](unsigned slot, const model::ValueId&, const Error& e) {
+    return {*memory, options, view,
+            [this](unsigned slot, const model::DataPart&, bool, const Error& e) {
               damage.emplace_back(slot, e.code);
             }};
   }
