@@ -1,12 +1,14 @@
-// A drive: one directory on one file system, the unit that fails. It keeps the state of units (protocol.md 2) in an
-// ordered index, shards of large data in blob files, and applies mutations through one committer that syncs many
-// commits at once.
+// A drive: one directory on one file system, the unit that fails. It keeps the state of units
+// (protocol.md 2) in an ordered index, shards of large data in blob files, and applies mutations
+// through one committer that syncs many commits at once.
 //
-// Drive is what store sees; LocalDrive (drive/local_drive.h) implements it here, a remote drive will over the wire, and
-// the simulation wraps one to lose, delay and repeat messages. So requests and replies are values that can be sent, and
-// every refusal is a value too. An Error from a call means "no answer": the outcome is unknown, never "no".
+// Drive is what store sees; LocalDrive (drive/local_drive.h) implements it here, a remote drive
+// will over the wire, and the simulation wraps one to lose, delay and repeat messages. So requests
+// and replies are values that can be sent, and every refusal is a value too. An Error from a call
+// means "no answer": the outcome is unknown, never "no".
 //
-// Threads: calls from any executor; the awaiting coroutine resumes on its own. Durability: stated per call.
+// Threads: calls from any executor; the awaiting coroutine resumes on its own. Durability: stated
+// per call.
 #pragma once
 
 #include <cstdint>
@@ -29,18 +31,21 @@ using model::Stamp;
 
 // One version of a unit as it stands in a drive's index. The row key is (order, stamp).
 struct Row {
-  Stamp order{};            // stamp of the version's creation
-  Stamp stamp{};            // stamp of its last change
-  std::string record{};     // model::encode_record
-  std::string parts{};      // model::encode_parts of a multipart object; only in mutations, or where asked for
+  Stamp order{};         // stamp of the version's creation
+  Stamp stamp{};         // stamp of its last change
+  std::string record{};  // model::encode_record
+  std::string
+      parts{};  // model::encode_parts of a multipart object; only in mutations, or where asked for
   auto operator<=>(const Row&) const = default;
 };
 
-// What a mutation does to a unit (protocol.md 1). Immutable once sent; shared by the messages to all members.
+// What a mutation does to a unit (protocol.md 1). Immutable once sent; shared by the messages to
+// all members.
 struct Mutation {
   model::UnitKey unit;
   Stamp stamp{};
-  std::optional<Stamp> base{};   // settled stamp it was decided on; none: blind over an empty or undecided unit
+  std::optional<Stamp>
+      base{};  // settled stamp it was decided on; none: blind over an empty or undecided unit
   model::ValueId value{};
   bool whole = false;            // `puts` are all rows of the unit after it
   bool brings_data = false;      // need = k (protocol.md 1)
@@ -59,12 +64,12 @@ struct Fence {
 
 enum class Refusal : std::uint8_t {
   none,
-  wrong_drive,     // another drive id than addressed
-  stale_map,       // the drive promised under a newer map
-  stale_term,      // the drive promised a newer term
-  cut_off,         // a newer connection of this term exists
-  stale_stamp,     // not above the head
-  no_base,         // neither whole nor is its base held: send all rows
+  wrong_drive,  // another drive id than addressed
+  stale_map,    // the drive promised under a newer map
+  stale_term,   // the drive promised a newer term
+  cut_off,      // a newer connection of this term exists
+  stale_stamp,  // not above the head
+  no_base,      // neither whole nor is its base held: send all rows
   too_many_pending,
 };
 
@@ -88,10 +93,11 @@ struct MutateRequest {
 
 struct MutateReply {
   Refusal refusal = Refusal::none;
-  model::Term promised{};                 // with stale_term, stale_map
+  model::Term promised{};  // with stale_term, stale_map
   model::MapEpoch map_epoch{};
-  std::optional<Stamp> head{};            // with stale_stamp, no_base
-  std::vector<MissingShard> missing{};    // empty and no refusal: a holder. else incomplete: rows without these shards
+  std::optional<Stamp> head{};  // with stale_stamp, no_base
+  std::vector<MissingShard>
+      missing{};  // empty and no refusal: a holder. else incomplete: rows without these shards
   bool held() const { return refusal == Refusal::none && missing.empty(); }
 };
 
@@ -100,31 +106,31 @@ struct InstallRequest {
   Fence fence;
   std::uint8_t shard = 0;
   model::UnitKey unit;
-  Stamp head{};                 // settled head
-  std::vector<Row> rows{};      // all rows of the settled state, with parts tables
+  Stamp head{};             // settled head
+  std::vector<Row> rows{};  // all rows of the settled state, with parts tables
   std::vector<InlineShard> inline_shards{};
 };
 
 struct PendingMutation {
-  Mutation mutation;                      // rows without parts tables unless asked
-  std::vector<MissingShard> missing{};    // not empty: this drive is incomplete for it
+  Mutation mutation;                    // rows without parts tables unless asked
+  std::vector<MissingShard> missing{};  // not empty: this drive is incomplete for it
 };
 
 // The exact state of a unit on one drive (2.2).
 struct UnitState {
-  std::optional<Stamp> settled_head{};        // none: knows nothing settled
-  std::vector<Row> rows{};                    // settled rows, newest first
-  std::vector<PendingMutation> pendings{};    // newest first
-  std::vector<MissingShard> missing{};        // shards of settled rows that this drive lacks
+  std::optional<Stamp> settled_head{};      // none: knows nothing settled
+  std::vector<Row> rows{};                  // settled rows, newest first
+  std::vector<PendingMutation> pendings{};  // newest first
+  std::vector<MissingShard> missing{};      // shards of settled rows that this drive lacks
 };
 
 // Per partition, what a drive promised (2.1).
 struct PartitionState {
   model::PartitionId partition{};
   model::Term promised{};
-  std::uint64_t leader = 0;           // process that holds the promise (random, nonzero)
-  model::MapEpoch since{};            // map epoch at which the drive joined
-  std::string map_entry{};            // opaque copy of the map entry promised under
+  std::uint64_t leader = 0;  // process that holds the promise (random, nonzero)
+  model::MapEpoch since{};   // map epoch at which the drive joined
+  std::string map_entry{};   // opaque copy of the map entry promised under
   model::MapEpoch map_epoch{};
   bool rebuilding = false;
 };
@@ -137,22 +143,24 @@ struct PromiseRequest {
   model::MapEpoch map_epoch{};
   struct Entry {
     model::PartitionId partition{};
-    model::MapEpoch since{};          // differs from the drive's: it wipes the partition and starts rebuilding (8.3)
+    model::MapEpoch
+        since{};  // differs from the drive's: it wipes the partition and starts rebuilding (8.3)
     std::string map_entry{};
   };
   std::vector<Entry> entries{};
 };
 
 struct PromiseReply {
-  Refusal refusal = Refusal::none;            // wrong_drive, stale_map, stale_term, cut_off: nothing was promised
-  std::vector<PartitionState> states{};       // after the promise; with a refusal, as they are
+  Refusal refusal =
+      Refusal::none;  // wrong_drive, stale_map, stale_term, cut_off: nothing was promised
+  std::vector<PartitionState> states{};  // after the promise; with a refusal, as they are
 };
 
 enum class Select : std::uint8_t {
-  none,        // head only
-  latest,      // the newest row
-  version,     // the row named by `version`
-  all,         // every row
+  none,     // head only
+  latest,   // the newest row
+  version,  // the row named by `version`
+  all,      // every row
 };
 
 struct ReadRequest {
@@ -162,33 +170,37 @@ struct ReadRequest {
   model::UnitKey unit;
   Select select = Select::latest;
   model::VersionId version{};
-  bool want_parts = false;    // parts table of the selected row
-  bool want_inline = false;   // inline shard of the selected row, verified
+  bool want_parts = false;   // parts table of the selected row
+  bool want_inline = false;  // inline shard of the selected row, verified
 };
 
-// The state as of the drive's head, pendings included. Two drives with the same head have the same rows (4.1).
+// The state as of the drive's head, pendings included. Two drives with the same head have the same
+// rows (4.1).
 struct ReadReply {
-  Refusal refusal = Refusal::none;     // wrong_drive, stale_map
+  Refusal refusal = Refusal::none;  // wrong_drive, stale_map
   model::MapEpoch map_epoch{};
-  bool rebuilding = false;             // must not count for R
+  bool rebuilding = false;  // must not count for R
   model::Term promised{};
-  std::optional<Stamp> head{};         // none: the drive knows nothing of the unit
-  bool settled = false;                // the head is known settled
-  bool exact = true;                   // false: rows are not the exact state as of head (never counts)
-  std::vector<Row> rows{};             // as selected, newest first
-  std::uint64_t row_count = 0;         // of all rows as of head
-  std::optional<Row> null_row{};       // the "null" version, if there is one (whatever is selected)
-  bool latest_is_selected = false;     // the selected row is the newest
-  std::optional<Result<io::Slice>> inline_shard{};  // of rows[0] when asked and its data is inline: bytes, or why not
+  std::optional<Stamp> head{};      // none: the drive knows nothing of the unit
+  bool settled = false;             // the head is known settled
+  bool exact = true;                // false: rows are not the exact state as of head (never counts)
+  std::vector<Row> rows{};          // as selected, newest first
+  std::uint64_t row_count = 0;      // of all rows as of head
+  std::optional<Row> null_row{};    // the "null" version, if there is one (whatever is selected)
+  bool latest_is_selected = false;  // the selected row is the newest
+  std::optional<Result<io::Slice>>
+      inline_shard{};  // of rows[0] when asked and its data is inline: bytes, or why not
 };
 
 struct ScanRequest {
   model::DriveId drive{};
-  std::string begin{};               // unit keys in [begin, end)
+  std::string begin{};  // unit keys in [begin, end)
   std::string end{};
   std::size_t max_units = 1000;
-  bool all_rows = false;             // every row of a unit, else the newest only
-  std::size_t max_rows = 4000;       // a unit is never cut: the page ends after the unit that passes the limit
+  bool all_rows = false;  // every row of a unit, else the newest only
+  std::size_t max_rows =
+      4000;  // a unit is never cut: the page ends after the unit that passes the limit
+  model::MapEpoch map_epoch{};  // the reader's (4.2); zero: not checked
 };
 
 struct ScanUnit {
@@ -201,9 +213,9 @@ struct ScanUnit {
 
 struct ScanReply {
   Refusal refusal = Refusal::none;
-  std::vector<ScanUnit> units{};     // ordered; units with a head but no rows are included
-  bool exhausted = false;            // proven: nothing follows in the range
-  std::string resume{};              // where the next page begins, when not exhausted
+  std::vector<ScanUnit> units{};  // ordered; units with a head but no rows are included
+  bool exhausted = false;         // proven: nothing follows in the range
+  std::string resume{};           // where the next page begins, when not exhausted
 };
 
 // A blob file of this drive: the shard of one data id.
@@ -213,13 +225,15 @@ struct BlobName {
   auto operator<=>(const BlobName&) const = default;
 };
 
-// Appends one shard. Bytes are checked in blocks of kBlobBlockBytes when read. Not finished: the file goes.
+// Appends one shard. Bytes are checked in blocks of kBlobBlockBytes when read. Not finished: the
+// file goes.
 class BlobWriter {
  public:
   virtual ~BlobWriter() = default;
   // Appends; `data` stays alive until the task ends. One call at a time.
   virtual io::Task<Result<void>> append(std::vector<io::Bytes> data) = 0;
-  // Footer, data sync, name made durable. After it the shard survives a crash (until a sweep finds that nothing names it).
+  // Footer, data sync, name made durable. After it the shard survives a crash (until a sweep finds
+  // that nothing names it).
   virtual io::Task<Result<void>> finish() = 0;
 };
 
@@ -231,13 +245,16 @@ class BlobReader {
   virtual ~BlobReader() = default;
   virtual std::uint64_t size() const = 0;  // bytes of the shard
   // Exactly `length` bytes at `offset`, every block they touch verified; corrupt if one fails.
-  // `into` must have room for whole blocks: offset and length may be anything, the slice returned points into `into`.
-  virtual io::Task<Result<io::Bytes>> read(std::uint64_t offset, std::size_t length, io::MutableBytes into) = 0;
+  // `into` must have room for whole blocks: offset and length may be anything, the slice returned
+  // points into `into`.
+  virtual io::Task<Result<io::Bytes>> read(std::uint64_t offset, std::size_t length,
+                                           io::MutableBytes into) = 0;
 };
 // Room that read() needs for a range.
 constexpr std::size_t blob_read_room(std::uint64_t offset, std::size_t length) {
   const std::uint64_t begin = offset / kBlobBlockBytes * kBlobBlockBytes;
-  const std::uint64_t end = (offset + length + kBlobBlockBytes - 1) / kBlobBlockBytes * kBlobBlockBytes;
+  const std::uint64_t end =
+      (offset + length + kBlobBlockBytes - 1) / kBlobBlockBytes * kBlobBlockBytes;
   return static_cast<std::size_t>(end - begin);
 }
 
@@ -252,7 +269,11 @@ class Drive {
   virtual model::DriveId id() const = 0;
   // Out of service: every call fails with drive_failed. Never returns to service under this object.
   virtual bool failed() const = 0;
-  // Takes the drive out of service, as an I/O error would: its directory is gone or another's. Thread-safe.
+  // Finishes what is queued, ends work in the background and lets go of the directory; every later
+  // call fails. A drive that is destroyed without it answers what is queued with an error.
+  virtual io::Task<void> close() { co_return; }
+  // Takes the drive out of service, as an I/O error would: its directory is gone or another's.
+  // Thread-safe.
   virtual void retire(std::string reason) { static_cast<void>(reason); }
 
   // -- leadership: synced before the reply
@@ -263,29 +284,36 @@ class Drive {
   virtual io::Task<Result<Refusal>> mark_rebuilt(Fence fence) = 0;
 
   // -- mutations: a reply without refusal has been synced
-  // Repeating what the drive holds (same stamp, same value id) is no refusal: inline shards that were missing are taken
-  // in, blobs are looked for again, and the reply says what is missing now. install() at a settled head it has: the same.
+  // Repeating what the drive holds (same stamp, same value id) is no refusal: inline shards that
+  // were missing are taken in, blobs are looked for again, and the reply says what is missing now.
+  // install() at a settled head it has: the same.
   virtual io::Task<Result<MutateReply>> mutate(MutateRequest request) = 0;
   virtual io::Task<Result<MutateReply>> install(InstallRequest request) = 0;
-  // Marks settled and drops what is below, synced with the next batch (6.1). The reply only says that it was taken in.
+  // Marks settled and drops what is below, synced with the next batch (6.1). The reply only says
+  // that it was taken in.
   virtual io::Task<Result<Refusal>> settle(Fence fence, model::UnitKey unit, Stamp stamp) = 0;
-  // Drops the head of an empty unit (6.3); the drive checks that it reports exactly `head`, settled, no rows, no pendings.
+  // Drops the head of an empty unit (6.3); the drive checks that it reports exactly `head`,
+  // settled, no rows, no pendings.
   virtual io::Task<Result<Refusal>> forget(Fence fence, model::UnitKey unit, Stamp head) = 0;
 
   // -- reads
   virtual io::Task<Result<ReadReply>> read(ReadRequest request) = 0;
   virtual io::Task<Result<ScanReply>> scan(ScanRequest request) = 0;
-  // Everything, for the leader's resolve (5). `fence` must be current: the reply proves the promise, and comes after
-  // everything that was sent on this connection earlier.
-  virtual io::Task<Result<std::pair<Refusal, UnitState>>> inspect(Fence fence, model::UnitKey unit, bool want_parts) = 0;
-  // Units with pendings, from the index (2.4), after `after` (empty: from the start), at most `limit`.
-  virtual io::Task<Result<std::vector<model::UnitKey>>> pending_units(std::string after, std::size_t limit) = 0;
+  // Everything, for the leader's resolve (5). `fence` must be current: the reply proves the
+  // promise, and comes after everything that was sent on this connection earlier.
+  virtual io::Task<Result<std::pair<Refusal, UnitState>>> inspect(Fence fence, model::UnitKey unit,
+                                                                  bool want_parts) = 0;
+  // Units with pendings, from the index (2.4), after `after` (empty: from the start), at most
+  // `limit`.
+  virtual io::Task<Result<std::vector<model::UnitKey>>> pending_units(std::string after,
+                                                                      std::size_t limit) = 0;
   // The inline shard of a data id, verified; not_found or corrupt.
   virtual io::Task<Result<io::Slice>> read_inline(model::ValueId data_id) = 0;
 
   // -- blobs
   virtual io::Task<Result<std::unique_ptr<BlobWriter>>> create_blob(BlobName name) = 0;
-  virtual io::Task<Result<std::unique_ptr<BlobReader>>> open_blob(BlobName name) = 0;  // not_found, corrupt
+  virtual io::Task<Result<std::unique_ptr<BlobReader>>> open_blob(
+      BlobName name) = 0;  // not_found, corrupt
   // Removes a blob that nothing names (an aborted write). A blob that is named stays: no error.
   virtual io::Task<Result<void>> discard_blob(BlobName name) = 0;
   // Moves a damaged blob or inline shard out of the way, so that repair can write it anew.
@@ -293,13 +321,14 @@ class Drive {
 
   // -- repair queue: durable when the call returns; the same unit twice is one entry
   virtual io::Task<Result<void>> repair_add(std::vector<model::UnitKey> units) = 0;
-  virtual io::Task<Result<std::vector<model::UnitKey>>> repair_list(std::string after, std::size_t limit) = 0;
+  virtual io::Task<Result<std::vector<model::UnitKey>>> repair_list(std::string after,
+                                                                    std::size_t limit) = 0;
   virtual io::Task<Result<void>> repair_remove(std::vector<model::UnitKey> units) = 0;
 
   struct Stats {
     std::uint64_t total_bytes = 0, available_bytes = 0;
     std::uint64_t repair_entries = 0, pending_units = 0;
-    bool full = false;       // refuses what brings data; reads and deletes go on
+    bool full = false;  // refuses what brings data; reads and deletes go on
   };
   virtual io::Task<Result<Stats>> stats() = 0;
 };

@@ -1,8 +1,10 @@
 // A drive of this machine: format.json, meta/ (RocksDB), blobs/, tmp/ in one directory.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/error.h"
@@ -19,27 +21,30 @@ struct Format {
   std::uint32_t layout_version = 1;
   model::DriveId drive{};
   model::ClusterId cluster{};
-  std::uint64_t generation = 0;      // raised at each mount (7.4)
-  std::uint32_t slot = 0;            // position in the order of creation, for people
-  std::uint32_t drives = 0;          // drives at creation
+  std::uint64_t generation = 0;  // raised at each mount (7.4)
+  std::uint32_t slot = 0;        // position in the order of creation, for people
+  std::uint32_t drives = 0;      // drives at creation
   model::ErasureProfile profile{};
-  std::string created{};             // RFC 3339
+  std::string created{};  // RFC 3339
 };
 
 // What a look at a drive directory found, before anything is changed.
 struct Probe {
   enum class State { empty, formatted, missing, unreadable, foreign_files, read_only };
   State state = State::missing;
-  Format format{};          // of formatted
-  std::string reason{};     // for people, when it cannot be used
+  Format format{};       // of formatted
+  std::string reason{};  // for people, when it cannot be used
 };
 
 struct LocalDriveOptions {
-  std::string path{};                       // absolute
-  std::uint64_t block_cache_bytes = 64ull << 20;   // this drive's share
+  std::string path{};                             // absolute
+  std::uint64_t block_cache_bytes = 64ull << 20;  // this drive's share
   std::uint64_t memtable_bytes = 32ull << 20;
-  std::uint64_t reserve_bytes = 0;          // free space kept; 0: 1 % of the drive, at most 1 GiB
-  bool sync = true;                         // false only as the explicit, less durable setting
+  std::uint64_t reserve_bytes = 0;  // free space kept; 0: 1 % of the drive, at most 1 GiB
+  bool sync = true;                 // false only as the explicit, less durable setting
+  // The partition of a unit, from its lock key. Needed where a drive joins a partition again that
+  // it had left (8.3).
+  std::function<model::PartitionId(std::string_view lock_key)> partition_of{};
 };
 
 struct World {
@@ -51,10 +56,11 @@ struct World {
 };
 
 io::Task<Result<Probe>> probe(io::FileSystem& files, std::string path);
-// Makes an empty directory a drive. already_exists if it is one; refuses directories with foreign files.
+// Makes an empty directory a drive. already_exists if it is one; refuses directories with foreign
+// files.
 io::Task<Result<void>> format_drive(io::FileSystem& files, std::string path, Format format);
-// Opens a formatted drive: locks it against a second process, raises the generation, recovers, sweeps unnamed blobs in
-// the background. Errors say what is wrong with the drive.
+// Opens a formatted drive: locks it against a second process, raises the generation, recovers,
+// sweeps unnamed blobs in the background. Errors say what is wrong with the drive.
 io::Task<Result<std::unique_ptr<Drive>>> open_local_drive(World world, LocalDriveOptions options);
 
 }  // namespace cairn::drive

@@ -1,0 +1,158 @@
+#include "drive/blob_file.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/assert.h"
+#include "drive/codec.h"
+
+namespace cairn::drive {
+namespace {
+
+constexpr std::size_t kTailBytes =
+    4096;  // read at once on opening: trailer, and the table of shards up to 32 MiB
+
+io::Task<Result<void>> read_exactly(io::File& file, std::uint64_t offset, io::MutableBytes into) {
+  CAIRN_CO_ASSIGN(const std::size_t got, co_await file.read_at(offset, into));
+  if (got != into.size()) co_return Error{Code::corrupt, "a blob file is shorter than it says"};
+  co_return {};
+}
+
+io::MutableBytes writable(std::string& text) {
+  return std::as_writable_bytes(std::span(text));
+}
+
+}  // namespace
+
+io::Task<Result<std::unique_ptr<BlobFileWriter>>> BlobFileWriter::create(
+    io::FileSystem& files, BlobName name, std::string temporary, std::string final_path,
+    std::string final_directory) {
+  std::unique_ptr<BlobFileWriter> writer(new BlobFileWriter(files, name));
+  writer->temporary_ = std::move(temporary);
+  writer->final_path_ = std::move(final_path);
+  writer->final_directory_ = std::move(final_directory);
+  CAIRN_CO_ASSIGN(writer->file_,
+                  co_await files.open(writer->temporary_, io::FileSystem::Open::create_new));
+  co_return writer;
+}
+
+void BlobFileWriter::add_sum(io::Bytes block) {
+  const std::uint64_t index = table_.size() / kBlockSumBytes;
+  Writer w(kBlockSumBytes);
+  w.u64(block_sum(name_, index, block));
+  table_.append(w.view());
+}
+
+void BlobFileWriter::sum(io::Bytes data) {
+  while (!data.empty()) {
+    if (partial_.empty() && data.size() >= kBlobBlockBytes) {
+      add_sum(data.first(kBlobBlockBytes));  // the usual case: whole blocks, not copied
+      data = data.subspan(kBlobBlockBytes);
+      continue;
+    }
+    if (partial_.capacity() == 0) partial_.reserve(kBlobBlockBytes);
+    const std::size_t take = std::min(data.size(), kBlobBlockBytes - partial_.size());
+    partial_.insert(partial_.end(), data.begin(), data.begin() + static_cast<std::ptrdiff_t>(take));
+    data = data.subspan(take);
+    if (partial_.size() < kBlobBlockBytes) continue;
+    add_sum(partial_);
+    partial_.clear();
+  }
+}
+
+io::Task<Result<void>> BlobFileWriter::append(std::vector<io::Bytes> data) {
+  std::erase_if(data, [](const auto& piece) { return piece.empty(); });
+  std::uint64_t offset = kBlobDataOffset + size_;
+  std::uint64_t added = 0;
+  for (const auto& piece : data) {
+    sum(piece);
+    added += piece.size();
+  }
+  if (added == 0) co_return Result<void>{};
+  const std::string header = size_ == 0 ? blob_header(name_) : std::string{};
+  if (!header.empty()) {
+    data.insert(data.begin(), as_bytes(header));
+    offset = 0;
+  }
+  size_ += added;
+  co_return co_await file_->write_at(offset, std::move(data));
+}
+
+io::Task<Result<void>> BlobFileWriter::finish() {
+  if (!partial_.empty()) add_sum(partial_);
+  partial_.clear();
+  CAIRN_ASSERT(table_.size() == blob_blocks(size_) * kBlockSumBytes);
+  const std::string header = size_ == 0 ? blob_header(name_) : std::string{};
+  const std::string trailer = encode_trailer(name_, {size_, table_sum(table_)});
+  std::vector<io::Bytes> pieces;
+  for (const std::string_view piece :
+       {std::string_view(header), std::string_view(table_), std::string_view(trailer)})
+    if (!piece.empty()) pieces.push_back(as_bytes(piece));
+  CAIRN_CO_TRY(
+      co_await file_->write_at(header.empty() ? blob_table_offset(size_) : 0, std::move(pieces)));
+  CAIRN_CO_TRY(co_await file_->sync_data());
+  // Only now does it get its name: a name always stands for a whole blob.
+  CAIRN_CO_TRY(co_await files_.rename(temporary_, final_path_));
+  co_return co_await files_.sync_directory(final_directory_);
+}
+
+io::Task<Result<std::unique_ptr<BlobFileReader>>> BlobFileReader::open(io::FileSystem& files,
+                                                                       std::string path,
+                                                                       BlobName name) {
+  std::unique_ptr<BlobFileReader> reader(new BlobFileReader(name));
+  CAIRN_CO_ASSIGN(reader->file_, co_await files.open(std::move(path), io::FileSystem::Open::read));
+  CAIRN_CO_ASSIGN(const std::uint64_t bytes, co_await reader->file_->size());
+  if (bytes < blob_file_bytes(0)) {
+    co_return Error{Code::corrupt, "blob " + blob_file_name(name) + ": the file is too short"};
+  }
+  std::string tail(
+      static_cast<std::size_t>(std::min<std::uint64_t>(bytes - kBlobDataOffset, kTailBytes)), '\0');
+  CAIRN_CO_TRY(co_await read_exactly(*reader->file_, bytes - tail.size(), writable(tail)));
+  const auto trailer = std::string_view(tail).substr(tail.size() - kBlobTrailerBytes);
+  CAIRN_CO_ASSIGN(reader->trailer_, decode_trailer(name, trailer, bytes));
+  const std::uint64_t table = blob_blocks(reader->trailer_.size) * kBlockSumBytes;
+  if (table + kBlobTrailerBytes <= tail.size()) {
+    reader->table_ = tail.substr(tail.size() - kBlobTrailerBytes - table, table);
+    if (table_sum(reader->table_) != reader->trailer_.table_sum)
+      co_return Error{Code::corrupt,
+                      "blob " + blob_file_name(name) + ": its checksums are damaged"};
+  }
+  co_return reader;
+}
+
+io::Task<Result<void>> BlobFileReader::load_table() {
+  std::string table(static_cast<std::size_t>(blob_blocks(trailer_.size) * kBlockSumBytes), '\0');
+  CAIRN_CO_TRY(co_await read_exactly(*file_, blob_table_offset(trailer_.size), writable(table)));
+  if (table_sum(table) != trailer_.table_sum)
+    co_return Error{Code::corrupt, "blob " + blob_file_name(name_) + ": its checksums are damaged"};
+  table_ = std::move(table);
+  co_return {};
+}
+
+io::Task<Result<io::Bytes>> BlobFileReader::read(std::uint64_t offset, std::size_t length,
+                                                 io::MutableBytes into) {
+  if (offset > trailer_.size || length > trailer_.size - offset)
+    co_return Error{Code::invalid_argument, "a read behind the end of a blob"};
+  if (length == 0) co_return io::Bytes{};
+  const std::uint64_t first = offset / kBlobBlockBytes;
+  const std::uint64_t begin = first * kBlobBlockBytes;
+  const std::uint64_t end =
+      std::min<std::uint64_t>(trailer_.size, blob_read_room(offset, length) + begin);
+  if (into.size() < end - begin)
+    co_return Error{Code::invalid_argument, "too little room for a blob's blocks"};
+  if (table_.empty()) CAIRN_CO_TRY(co_await load_table());
+  const auto blocks = into.first(static_cast<std::size_t>(end - begin));
+  CAIRN_CO_TRY(co_await read_exactly(*file_, kBlobDataOffset + begin, blocks));
+  for (std::uint64_t block = first, at = 0; at < blocks.size(); ++block, at += kBlobBlockBytes) {
+    const auto bytes =
+        blocks.subspan(at, std::min<std::size_t>(kBlobBlockBytes, blocks.size() - at));
+    const auto expected =
+        Decoder(std::string_view(table_).substr(block * kBlockSumBytes, kBlockSumBytes)).u64();
+    if (block_sum(name_, block, bytes) != expected)
+      co_return Error{Code::corrupt, "blob " + blob_file_name(name_) + ": block " +
+                                         std::to_string(block) + " is damaged"};
+  }
+  co_return io::Bytes(blocks.subspan(static_cast<std::size_t>(offset - begin), length));
+}
+
+}  // namespace cairn::drive

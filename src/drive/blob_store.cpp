@@ -1,0 +1,229 @@
+#include "drive/blob_store.h"
+
+#include "base/log.h"
+#include "drive/blob_file.h"
+#include "drive/works.h"
+
+namespace cairn::drive {
+namespace {
+
+io::Task<Result<bool>> submit(std::shared_ptr<Core> core, std::unique_ptr<Answering<bool>> work) {
+  auto answer = work->answer();
+  core->committer->submit(std::move(work));
+  co_return co_await answer.get();
+}
+
+// What a failed write means: a full disk is the writer's trouble, anything else ends the drive.
+Error write_error(Core& core, Error error) {
+  if (error.code == Code::no_space) {
+    core.space.seen({core.space.total(), 0});
+    return error;
+  }
+  core.fail("a blob cannot be written: " + error.message);
+  return core.failure();
+}
+
+class StoredBlobWriter final : public BlobWriter {
+ public:
+  StoredBlobWriter(std::shared_ptr<Core> core, BlobName name, std::unique_ptr<BlobFileWriter> file)
+      : core_(std::move(core)), name_(name), file_(std::move(file)) {}
+  ~StoredBlobWriter() override {
+    if (file_) abandon();
+  }
+  io::Task<Result<void>> append(std::vector<io::Bytes> data) override {
+    if (core_->failed()) co_return core_->failure();
+    if (core_->space.full()) co_return Error{Code::no_space, "the drive is full"};
+    std::uint64_t bytes = 0;
+    for (const auto& piece : data) bytes += piece.size();
+    core_->space.wrote(bytes);
+    auto written = co_await file_->append(std::move(data));
+    if (!written) co_return write_error(*core_, std::move(written.error()));
+    core_->metrics.blob_bytes_written.add(bytes);
+    co_return Result<void>{};
+  }
+  io::Task<Result<void>> finish() override {
+    if (core_->failed()) co_return core_->failure();
+    auto finished = co_await file_->finish();
+    if (!finished) co_return write_error(*core_, std::move(finished.error()));
+    core_->blobs.end_write(name_, true);
+    file_.reset();
+    if (core_->marks.any()) {
+      // Perhaps it was missing: a repair.
+      auto done = co_await submit(
+          core_, std::make_unique<ShardMarkWork>(name_, ShardMarkWork::What::blob_here));
+      CAIRN_CO_TRY(done);
+    }
+    co_return Result<void>{};
+  }
+
+ private:
+  static io::Task<void> remove(std::shared_ptr<Core> core, io::Gate::Pass pass, std::string path,
+                               std::unique_ptr<BlobFileWriter> file) {
+    file.reset();
+    auto removed = co_await core->files.remove(std::move(path));  // else the next sweep
+    static_cast<void>(removed);
+    static_cast<void>(pass);
+  }
+  void abandon() {
+    core_->blobs.end_write(name_, false);
+    auto pass = core_->background.enter();
+    if (!pass) return;
+    std::string path = file_->temporary();
+    io::Executor& executor = core_->executor;
+    io::spawn(executor,
+              remove(std::move(core_), std::move(*pass), std::move(path), std::move(file_)));
+  }
+  std::shared_ptr<Core> core_;
+  BlobName name_;
+  std::unique_ptr<BlobFileWriter> file_;
+};
+
+class StoredBlobReader final : public BlobReader {
+ public:
+  StoredBlobReader(std::shared_ptr<Core> core, std::unique_ptr<BlobFileReader> file)
+      : core_(std::move(core)), file_(std::move(file)) {}
+  std::uint64_t size() const override { return file_->size(); }
+  io::Task<Result<io::Bytes>> read(std::uint64_t offset, std::size_t length,
+                                   io::MutableBytes into) override {
+    if (core_->failed()) co_return core_->failure();
+    auto bytes = co_await file_->read(offset, length, into);
+    if (bytes) core_->metrics.blob_bytes_read.add(bytes->size());
+    co_return bytes;
+  }
+
+ private:
+  std::shared_ptr<Core> core_;
+  std::unique_ptr<BlobFileReader> file_;
+};
+
+// Blobs that units of this drive name and that are not marked missing were checked when they were
+// named.
+Result<std::vector<BlobName>> not_known(Core& core, std::vector<BlobName> names) {
+  auto reader = core.index->latest(Reads::blocking);
+  auto refs = reader->cursor(Family::refs, Walk::unit);
+  std::vector<BlobName> out;
+  for (const auto& name : names) {
+    const auto prefix = blob_key(name);
+    refs->seek(prefix);
+    CAIRN_TRY(refs->status());
+    bool known = refs->valid() && refs->key().starts_with(prefix);
+    if (known && core.marks.any()) {
+      std::string value;
+      CAIRN_ASSIGN(const bool missing, reader->get(Family::missing, prefix, value));
+      known = !missing;
+    }
+    if (!known) out.push_back(name);
+  }
+  return out;
+}
+
+io::Task<Result<void>> move_away(std::shared_ptr<Core> core, BlobName name) {
+  const std::string directory = core->path + "/quarantine";
+  CAIRN_CO_TRY(co_await core->files.make_directory(directory));
+  auto moved =
+      co_await core->files.rename(core->blob_path(name), directory + "/" + blob_file_name(name));
+  if (!moved && moved.code() != Code::not_found) co_return moved;
+  CAIRN_CO_TRY(co_await core->files.sync_directory(directory));
+  co_return co_await core->files.sync_directory(core->blob_directory(name));
+}
+
+io::Task<Result<void>> keep_inline_copy(std::shared_ptr<Core> core, BlobName name) {
+  Core* const c = core.get();
+  auto value = co_await core->pool.run([c, name] {
+    return c->index->latest(Reads::blocking)->get_slice(Family::inline_data, name.data_id.raw());
+  });
+  if (!value || !*value) co_return Result<void>{};  // unreadable: there is nothing to keep
+  const std::string directory = core->path + "/quarantine";
+  CAIRN_CO_TRY(co_await core->files.make_directory(directory));
+  co_return co_await core->files.replace_file(directory + "/" + blob_file_name(name) + ".inline",
+                                              std::string(as_text((*value)->bytes)));
+}
+
+}  // namespace
+
+io::Task<void> refresh_space(std::shared_ptr<Core> core) {
+  if (!core->space.is_stale(io::Executor::current().now())) co_return;
+  auto space = co_await core->files.space(core->path);
+  if (!space) {
+    log::warn("the free space of a drive cannot be read",
+              {{"path", core->path}, {"reason", space.error().message}});
+    co_return;
+  }
+  core->space.seen(*space);
+  core->metrics.available.set(static_cast<double>(core->space.available()));
+  core->metrics.full.set(core->space.full() ? 1 : 0);
+}
+
+io::Task<Result<std::unique_ptr<BlobWriter>>> create_blob(std::shared_ptr<Core> core,
+                                                          BlobName name) {
+  co_await refresh_space(core);
+  if (core->space.full()) co_return Error{Code::no_space, "the drive is full"};
+  if (!core->blobs.begin_write(name)) co_return Error{Code::conflict, "the blob is being removed"};
+  auto file = co_await BlobFileWriter::create(core->files, name, core->temporary_path(name),
+                                              core->blob_path(name), core->blob_directory(name));
+  if (!file) {
+    core->blobs.end_write(name, false);
+    co_return write_error(*core, std::move(file.error()));
+  }
+  co_return std::unique_ptr<BlobWriter>(
+      std::make_unique<StoredBlobWriter>(core, name, std::move(*file)));
+}
+
+io::Task<Result<std::unique_ptr<BlobReader>>> open_blob(std::shared_ptr<Core> core, BlobName name) {
+  CAIRN_CO_ASSIGN(auto file,
+                  co_await BlobFileReader::open(core->files, core->blob_path(name), name));
+  co_return std::unique_ptr<BlobReader>(std::make_unique<StoredBlobReader>(core, std::move(file)));
+}
+
+io::Task<Result<void>> discard_blob(std::shared_ptr<Core> core, BlobName name) {
+  core->blobs.given_up(name);
+  auto done = co_await submit(core, std::make_unique<UnlinkWork>(std::vector<BlobName>{name}));
+  CAIRN_CO_TRY(done);
+  co_return Result<void>{};
+}
+
+io::Task<Result<void>> quarantine(std::shared_ptr<Core> core, BlobName name, bool is_inline) {
+  // The copy is for people; that it fails must not keep the damage in place.
+  Result<void> kept;
+  if (is_inline) {
+    kept = co_await keep_inline_copy(core, name);
+  } else {
+    kept = co_await move_away(core, name);
+  }
+  if (!kept && !is_inline) co_return kept;
+  const auto what = is_inline ? ShardMarkWork::What::inline_gone : ShardMarkWork::What::blob_gone;
+  auto done = co_await submit(core, std::make_unique<ShardMarkWork>(name, what));
+  CAIRN_CO_TRY(done);
+  log::warn("a damaged shard was put aside",
+            {{"path", core->path}, {"shard", blob_file_name(name)}, {"inline", is_inline}});
+  co_return Result<void>{};
+}
+
+io::Task<void> find_absent(std::shared_ptr<Core> core, BlobPins* pins, PreparedRows* rows) {
+  std::vector<BlobName> unknown;
+  for (const auto& row : rows->rows) {
+    for (const auto& blob : row.blobs) {
+      const auto known = pins->pin(blob);
+      if (known == BlobRegistry::Known::removing) rows->absent.insert(blob);
+      if (known == BlobRegistry::Known::unknown) unknown.push_back(blob);
+    }
+  }
+  if (unknown.empty()) co_return;
+  Core* const c = core.get();
+  const auto& all = unknown;
+  auto looked = co_await core->pool.run([c, n = all] { return not_known(*c, n); });
+  if (looked) unknown = std::move(*looked);
+  for (const auto& blob : unknown) {
+    auto file = co_await BlobFileReader::open(core->files, core->blob_path(blob), blob);
+    if (!file) rows->absent.insert(blob);
+  }
+}
+
+void release_blobs(Core& core, BlobPins& pins, const std::vector<BlobName>& names, bool committed) {
+  if (committed)
+    for (const auto& name : names) core.blobs.named(name);
+  auto again = pins.release();
+  if (!again.empty()) core.committer->submit(std::make_unique<UnlinkWork>(std::move(again)));
+}
+
+}  // namespace cairn::drive

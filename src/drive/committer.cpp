@@ -1,0 +1,297 @@
+#include "drive/committer.h"
+
+#include <set>
+#include <unordered_set>
+
+#include "base/assert.h"
+#include "base/log.h"
+
+namespace cairn::drive {
+namespace {
+
+constexpr std::size_t kMostWorks = 512;
+constexpr std::size_t kMostBytes = 8u << 20;
+constexpr auto kIdleSync = std::chrono::milliseconds(500);
+
+io::Task<void> remove_blobs(std::shared_ptr<Core> core, io::Gate::Pass pass,
+                            std::vector<BlobName> names) {
+  for (const auto& name : names) {
+    auto removed = co_await core->files.remove(core->blob_path(name));
+    if (!removed && removed.code() != Code::not_found)
+      log::warn("a blob that nothing names cannot be removed",
+                {{"path", core->blob_path(name)}, {"reason", removed.error().message}});
+    core->blobs.end_remove(name);
+  }
+  static_cast<void>(pass);
+}
+
+}  // namespace
+
+void spawn_removal(std::shared_ptr<Core> core, std::vector<BlobName> names) {
+  auto pass = core->background.enter();
+  if (!pass) {  // closing: the next sweep finds them
+    for (const auto& name : names) core->blobs.end_remove(name);
+    return;
+  }
+  io::Executor& executor = core->executor;
+  io::spawn(executor, remove_blobs(std::move(core), std::move(*pass), std::move(names)));
+}
+
+Committer::Committer(Core& core, bool own_thread) : core_(core), own_thread_(own_thread) {}
+
+Committer::~Committer() {
+  stop(true);
+}
+
+void Committer::start() {
+  if (own_thread_) thread_ = std::thread([this] { run(); });
+}
+
+void Committer::stop(bool abandon) {
+  Works left;
+  {
+    std::lock_guard lock(mutex_);
+    stopping_ = true;
+    if (abandon || !own_thread_) left.swap(queue_);
+  }
+  wake_.notify_all();
+  if (thread_.joinable()) thread_.join();
+  if (!abandon && !own_thread_) {
+    while (!left.empty() && !core_.failed()) main_round(left);
+    if (unsynced_) idle_sync();
+  }
+  end(left, Error{Code::drive_failed, "the drive is closed"});
+}
+
+void Committer::submit(std::unique_ptr<Work> work) {
+  bool post = false;
+  {
+    std::lock_guard lock(mutex_);
+    if (!stopping_) {
+      queue_.push_back(std::move(work));
+      core_.metrics.queue.set(static_cast<double>(queue_.size()));
+      post = !own_thread_ && !std::exchange(posted_, true);
+    }
+  }
+  if (work) {
+    const Error closed{Code::drive_failed, "the drive is closed"};
+    work->finish(&closed);
+    return;
+  }
+  if (own_thread_) {
+    wake_.notify_one();
+  } else if (post) {
+    core_.executor.post([core = core_.weak_from_this()] {
+      if (const auto alive = core.lock()) alive->committer->drain();
+    });
+  }
+}
+
+void Committer::run() {
+  for (;;) {
+    {
+      std::unique_lock lock(mutex_);
+      const auto due = [&] { return stopping_ || !queue_.empty(); };
+      if (unsynced_) {
+        wake_.wait_until(lock, sync_by_, due);
+      } else {
+        wake_.wait(lock, due);
+      }
+      if (stopping_ && queue_.empty()) break;
+    }
+    drain();
+    if (unsynced_ && std::chrono::steady_clock::now() >= sync_by_) idle_sync();
+  }
+  if (unsynced_) idle_sync();
+}
+
+void Committer::drain() {
+  Works works;
+  {
+    std::lock_guard lock(mutex_);
+    works.swap(queue_);
+    posted_ = false;
+    if (stopping_ && !own_thread_) {
+      queue_.swap(works);
+      return;
+    }
+  }
+  core_.metrics.queue.set(0);
+  while (!works.empty()) {
+    if (core_.failed()) {
+      end(works, core_.failure());
+      return;
+    }
+    settle_round(works);
+    if (!works.empty()) main_round(works);
+  }
+}
+
+void Committer::end(Works& works, const Error& error) {
+  for (auto& work : works) work->finish(&error);
+  works.clear();
+}
+
+bool Committer::apply(Work& work, Round& round) {
+  round.batch.save();
+  auto memory = round.data.remember();
+  const auto pendings = round.units.pendings.size();
+  auto applied = work.apply(round);
+  if (applied) return true;
+  round.batch.rollback();
+  round.data.restore(std::move(memory));
+  round.units.pendings.resize(pendings);
+  work.finish(&applied.error());
+  return false;
+}
+
+// R2: settles that nothing queued before them concerns.
+void Committer::settle_round(Works& works) {
+  std::unordered_set<std::string_view> before;
+  Works settles, rest;
+  std::size_t taken = 0;
+  for (auto& work : works) {
+    const bool take = work->is_settle() && !before.contains(work->unit()) && taken < kMostWorks;
+    if (!work->unit().empty()) before.insert(work->unit());
+    taken += take;
+    (take ? settles : rest).push_back(std::move(work));
+  }
+  works = std::move(rest);
+  if (settles.empty()) return;
+  auto batch = core_.index->batch();
+  auto reader = core_.index->latest(Reads::blocking);
+  DataChanges data(*batch, *reader, core_.marks);
+  UnitChanges units{*batch, data};
+  Round round{core_, *batch, *reader, data, units};
+  Works applied;
+  for (auto& work : settles)
+    if (apply(*work, round)) applied.push_back(std::move(work));
+  if (!commit(round, applied.size())) {
+    end(applied, core_.failure());
+    return;
+  }
+  for (auto& work : applied) work->finish(nullptr);
+}
+
+void Committer::main_round(Works& works) {
+  auto batch = core_.index->batch();
+  auto reader = core_.index->latest(Reads::blocking);
+  DataChanges data(*batch, *reader, core_.marks);
+  UnitChanges units{*batch, data};
+  Round round{core_, *batch, *reader, data, units};
+  std::unordered_set<std::string> used;
+  Works applied, rest;
+  std::size_t looked_at = 0;
+  for (auto& work : works) {
+    const bool room = looked_at++ < kMostWorks && batch->bytes() < kMostBytes;
+    // R1.
+    const bool free =
+        room && (work->unit().empty() || used.insert(std::string(work->unit())).second);
+    if (!free) {
+      rest.push_back(std::move(work));
+    } else if (apply(*work, round)) {
+      applied.push_back(std::move(work));
+    }
+  }
+  works = std::move(rest);
+  if (!commit(round, applied.size())) {
+    end(applied, core_.failure());
+    return;
+  }
+  for (auto& work : applied) work->finish(nullptr);  // R3
+}
+
+Result<void> Committer::write(Batch& batch, bool sync) {
+  const auto begun = std::chrono::steady_clock::now();
+  auto written = core_.index->write(batch, sync);
+  if (!written) {
+    core_.fail("its index cannot be written: " + written.error().message);  // R4
+    return written;
+  }
+  core_.metrics.bytes.add(batch.bytes());
+  core_.space.wrote(batch.bytes());
+  if (sync) {
+    core_.metrics.syncs.add();
+    core_.metrics.sync_seconds.observe(
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count());
+    unsynced_ = false;
+    after_sync(std::exchange(held_back_, {}));
+  } else if (!unsynced_) {
+    unsynced_ = true;
+    sync_by_ = begun + kIdleSync;
+    schedule_idle_sync();
+  }
+  return {};
+}
+
+bool Committer::commit(Round& round, std::size_t messages) {
+  for (const auto& partition : round.partitions)
+    round.batch.put(Family::state, partition_key(partition),
+                    {encode_partition(core_.partitions.accepted(partition))});
+  auto candidates = std::move(round.data.unnamed());
+  candidates.insert(candidates.end(), round.candidates.begin(), round.candidates.end());
+  const bool sync = round.needs_sync || !round.partitions.empty();
+  if (round.batch.empty() && !sync) {
+    if (unsynced_) {
+      held_back_.insert(held_back_.end(), candidates.begin(), candidates.end());
+    } else {
+      after_sync(std::move(candidates));
+    }
+    return true;
+  }
+  held_back_.insert(held_back_.end(), candidates.begin(), candidates.end());
+  // The mirror follows the index: units in the batch are marked as in flight by their messages
+  // until then.
+  if (!write(round.batch, sync)) return false;
+  round.data.written();
+  for (auto& change : round.units.pendings)
+    core_.mirror.publish(change.unit, std::move(change.pendings));
+  for (const auto& partition : round.partitions) core_.partitions.publish(partition);
+  core_.metrics.messages.add(messages);
+  if (sync) core_.metrics.batch.observe(static_cast<double>(messages));
+  core_.metrics.pending_units.set(static_cast<double>(core_.mirror.units()));
+  return true;
+}
+
+void Committer::after_sync(std::vector<BlobName> candidates) {
+  if (!candidates.empty()) unlink_unnamed(candidates);
+}
+
+// R5.
+void Committer::unlink_unnamed(const std::vector<BlobName>& names) {
+  auto reader = core_.index->latest(Reads::blocking);
+  auto cursor = reader->cursor(Family::refs, Walk::unit);
+  std::vector<BlobName> unnamed;
+  for (const auto& name : std::set<BlobName>(names.begin(), names.end())) {
+    const auto prefix = blob_key(name);
+    cursor->seek(prefix);
+    const bool named = cursor->valid() && cursor->key().starts_with(prefix);
+    if (named || !cursor->status() || !core_.blobs.begin_remove(name)) continue;
+    unnamed.push_back(name);
+  }
+  if (!unnamed.empty()) spawn_removal(core_.shared_from_this(), std::move(unnamed));
+}
+
+void Committer::schedule_idle_sync() {
+  if (own_thread_ || std::exchange(idle_sync_posted_, true)) return;
+  core_.executor.post_at(core_.executor.now() + kIdleSync, [core = core_.weak_from_this()] {
+    if (const auto alive = core.lock()) {
+      alive->committer->idle_sync_posted_ = false;
+      if (alive->committer->unsynced_) alive->committer->idle_sync();
+    }
+  });
+}
+
+void Committer::idle_sync() {
+  if (core_.failed()) return;
+  auto synced = core_.index->sync();
+  unsynced_ = false;
+  if (!synced) {
+    core_.fail("its index cannot be synced: " + synced.error().message);  // R4
+    return;
+  }
+  core_.metrics.syncs.add();
+  after_sync(std::exchange(held_back_, {}));
+}
+
+}  // namespace cairn::drive

@@ -1,0 +1,103 @@
+// The committer: the one place where a drive's index changes. It takes everything that waits,
+// checks each message against the state it will be applied to, makes one batch of them, syncs once
+// and answers. So every check of a fence, a base or a head holds at the moment of the sync
+// (protocol.md 3.4), and many commits share one sync.
+//
+// Rules
+//  R1  A unit is changed by at most one message of a batch; later ones wait for the next. Order is
+//  kept per unit. R2  settle is written without a sync of its own (6.1), before the batch it came
+//  with; a sync follows within a second. R3  An answer goes out after the batch is synced, also a
+//  refusal: it may rest on a promise of the same batch. R4  A failed write or sync ends the drive.
+//  Nothing is retried. R5  A blob is unlinked only when, after a sync that covers the loss of its
+//  last name, nothing names or pins it (2.6).
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include "drive/change.h"
+#include "drive/core.h"
+
+namespace cairn::drive {
+
+// A batch in the making.
+struct Round {
+  Core& core;
+  Batch& batch;
+  Reader& reader;
+  DataChanges& data;
+  UnitChanges& units;
+  std::vector<model::PartitionId> partitions{};  // whose accepted state is stored in this batch
+  std::vector<BlobName> candidates{};            // to look at for unlinking
+  std::map<std::string, bool>
+      repairs{};  // repair entries that this batch changes: there afterwards?
+  bool needs_sync = false;
+};
+
+// A message on its way through the committer.
+class Work {
+ public:
+  virtual ~Work() = default;
+  virtual std::string_view unit() const {
+    return {};
+  }  // the unit it reads or changes, if it is one
+  virtual bool is_settle() const { return false; }
+  // Checks, and adds to the batch. An Error is this message's own; what it added is taken back.
+  virtual Result<void> apply(Round& round) = 0;
+  // Called once: after the batch is synced (nothing), or with why there is no answer.
+  virtual void finish(const Error* error) = 0;
+};
+
+class Committer {
+ public:
+  Committer(Core& core, bool own_thread);
+  ~Committer();
+  void start();
+  // Takes in what is queued and ends; nothing may be submitted meanwhile. `abandon`: what is queued
+  // is not done.
+  void stop(bool abandon);
+  // Thread-safe.
+  void submit(std::unique_ptr<Work> work);
+
+  // For works that must write a step of their own before they go on. Called from apply().
+  Result<void> write(Batch& batch, bool sync);
+
+ private:
+  using Works = std::deque<std::unique_ptr<Work>>;
+  void run();    // own thread
+  void drain();  // everything queued
+  void settle_round(Works& works);
+  void main_round(Works& works);
+  bool apply(Work& work, Round& round);
+  bool commit(Round& round, std::size_t messages);
+  void after_sync(std::vector<BlobName> candidates);
+  void unlink_unnamed(const std::vector<BlobName>& names);
+  void end(Works& works, const Error& error);
+  void schedule_idle_sync();
+  void idle_sync();
+
+  Core& core_;
+  const bool own_thread_;
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  Works queue_;
+  bool stopping_ = false;
+  bool posted_ = false;
+  std::thread thread_;
+  // The committer's own.
+  bool unsynced_ = false;
+  bool idle_sync_posted_ = false;
+  std::chrono::steady_clock::time_point sync_by_{};
+  std::vector<BlobName> held_back_;  // candidates whose batch is not synced yet
+};
+
+// Removes the files of blobs, each begun with BlobRegistry::begin_remove.
+void spawn_removal(std::shared_ptr<Core> core, std::vector<BlobName> names);
+
+}  // namespace cairn::drive

@@ -1,0 +1,236 @@
+#include "drive/read_unit.h"
+
+#include <algorithm>
+
+namespace cairn::drive {
+namespace {
+
+// Rows of a unit that a scan passes over one by one before it seeks behind them.
+constexpr std::size_t kRowsBeforeSeek = 8;
+
+Row make_row(const RowInfo& info, std::string_view record) {
+  Row row;
+  row.order = info.id.order;
+  row.stamp = info.id.stamp;
+  row.record = record;
+  return row;
+}
+
+Result<void> select_rows(UnitView& view, const ReadRequest& request, ReadReply& reply) {
+  switch (request.select) {
+    case Select::none:
+      return {};
+    case Select::latest:
+    case Select::all: {
+      const bool all = request.select == Select::all;
+      reply.latest_is_selected = true;
+      return view.rows([&](const RowInfo& info, std::string_view record) {
+        reply.rows.push_back(make_row(info, record));
+        return all;
+      });
+    }
+    case Select::version: {
+      CAIRN_ASSIGN(auto row, view.version(request.version));
+      if (!row) return {};
+      CAIRN_TRY(view.rows([&](const RowInfo& info, std::string_view) {
+        reply.latest_is_selected = info.id == RowId{row->order, row->stamp};
+        return false;
+      }));
+      reply.rows.push_back(std::move(*row));
+      return {};
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<io::Slice> read_inline_shard(Reader& reader, const model::ValueId& data_id) {
+  CAIRN_ASSIGN(auto value, reader.get_slice(Family::inline_data, data_id.raw()));
+  if (!value) return Error{Code::not_found, "the drive has no inline shard " + data_id.hex()};
+  return open_inline(data_id, std::move(*value));
+}
+
+Result<ReadReply> read_unit(Reader& reader, const ReadRequest& request,
+                            std::shared_ptr<const Pendings> pendings) {
+  ReadReply reply;
+  CAIRN_ASSIGN(UnitView view, UnitView::load(reader, request.unit.encoded(), std::move(pendings)));
+  reply.head = view.head();
+  reply.settled = view.pendings().empty() && reply.head.has_value();
+  const Summary summary = view.summary();
+  reply.row_count = summary.rows;
+  CAIRN_TRY(select_rows(view, request, reply));
+  if (summary.null_row) {
+    const bool selected = reply.rows.size() == 1 && reply.rows[0].order == summary.null_row->order;
+    if (selected) {
+      reply.null_row = reply.rows[0];
+    } else {
+      CAIRN_ASSIGN(reply.null_row, view.row(*summary.null_row));
+    }
+  }
+  if (!request.want_parts && !request.want_inline) return reply;
+  for (std::size_t i = 0; i < reply.rows.size(); ++i) {
+    CAIRN_ASSIGN(const RowInfo info, info_of(reply.rows[i]));
+    if (request.want_parts && info.kind == model::Record::DataKind::parts) {
+      // A table that is missing leaves the row without: the drive is marked as lacking it.
+      std::string table;
+      CAIRN_ASSIGN(const bool found, reader.get(Family::parts, info.data_id.raw(), table));
+      if (found) reply.rows[i].parts = std::move(table);
+    }
+    if (request.want_inline && i == 0 && info.kind == model::Record::DataKind::inline_) {
+      auto shard = read_inline_shard(reader, info.data_id);
+      if (!shard && shard.code() == Code::unavailable) return Error{std::move(shard.error())};
+      reply.inline_shard = std::move(shard);
+    }
+  }
+  return reply;
+}
+
+namespace {
+
+// The pendings of a snapshot, unit by unit in step with the records.
+class PendingWalk {
+ public:
+  PendingWalk(Reader& reader, std::string_view begin)
+      : cursor_(reader.cursor(Family::pending, Walk::all)) {
+    cursor_->seek(begin);
+  }
+  // The unit it stands at; empty at the end.
+  std::string_view unit() const {
+    return cursor_->valid() ? cursor_->key().substr(0, unit_key_length(cursor_->key()))
+                            : std::string_view{};
+  }
+  // The pendings of `unit`, which it must stand at or before.
+  Result<std::shared_ptr<const Pendings>> take(const std::string& unit) {
+    auto out = std::make_shared<Pendings>();
+    while (this->unit() == unit) {
+      CAIRN_ASSIGN(Pending pending, decode_pending(unit, cursor_->key(), cursor_->value()));
+      out->push_back(std::make_shared<const Pending>(std::move(pending)));
+      cursor_->next();
+    }
+    CAIRN_TRY(cursor_->status());
+    return std::shared_ptr<const Pendings>(std::move(out));
+  }
+  Result<void> status() const { return cursor_->status(); }
+
+ private:
+  std::unique_ptr<Cursor> cursor_;
+};
+
+class Scan {
+ public:
+  Scan(Reader& reader, const ScanRequest& request)
+      : reader_(reader),
+        request_(request),
+        records_(reader.cursor(Family::records, Walk::all)),
+        pendings_(reader, request.begin) {
+    records_->seek(request.begin);
+  }
+
+  Result<ScanReply> run() {
+    ScanReply reply;
+    std::size_t rows = 0;
+    for (;;) {
+      CAIRN_ASSIGN(const std::string unit, next_unit());
+      if (unit.empty() || (!request_.end.empty() && unit >= request_.end)) {
+        reply.exhausted = true;
+        return reply;
+      }
+      if (reply.units.size() >= request_.max_units || rows >= request_.max_rows) {
+        reply.resume = unit;
+        return reply;
+      }
+      CAIRN_ASSIGN(ScanUnit one, read_one(unit));
+      rows += one.rows.size();
+      reply.units.push_back(std::move(one));
+    }
+  }
+
+ private:
+  // The lower of the units that records and pendings stand at; empty when both are at their end.
+  Result<std::string> next_unit() const {
+    std::string_view record;
+    if (records_->valid()) {
+      record = records_->key().substr(0, unit_key_length(records_->key()));
+      if (record.empty()) return Error{Code::corrupt, "index: bad record key"};
+    } else {
+      CAIRN_TRY(records_->status());
+    }
+    CAIRN_TRY(pendings_.status());
+    const auto pending = pendings_.unit();
+    if (record.empty() || (!pending.empty() && pending < record)) return std::string(pending);
+    return std::string(record);
+  }
+
+  Result<ScanUnit> read_one(const std::string& unit) {
+    ScanUnit out;
+    CAIRN_ASSIGN(out.unit, model::UnitKey::decode(unit));
+    CAIRN_ASSIGN(auto pendings, pendings_.take(unit));
+    if (pendings->empty() && !request_.all_rows) {
+      CAIRN_TRY(read_plain(unit, out));
+      return out;
+    }
+    CAIRN_ASSIGN(UnitView view, UnitView::load(reader_, unit, std::move(pendings)));
+    out.head = view.head();
+    out.settled = view.pendings().empty();
+    CAIRN_TRY(view.rows([&](const RowInfo& info, std::string_view record) {
+      out.rows.push_back(make_row(info, record));
+      return request_.all_rows;
+    }));
+    return leave(unit, out);
+  }
+
+  // The usual unit: nothing pending, and only the newest row is wanted. No second cursor.
+  Result<void> read_plain(const std::string& unit, ScanUnit& out) {
+    out.settled = true;
+    bool has_rows = true;
+    if (records_->key() == unit) {
+      CAIRN_ASSIGN(const HeadRow head, decode_head(records_->value()));
+      out.head = head.head;
+      has_rows = head.summary.rows > 0;
+      records_->next();
+    }
+    if (has_rows) {
+      const auto key = records_->valid() ? decode_record_key(records_->key()) : std::nullopt;
+      if (!key || key->unit != unit || !key->row) {
+        CAIRN_TRY(records_->status());
+        return Error{Code::corrupt, "index: a unit has fewer versions than its head says"};
+      }
+      CAIRN_ASSIGN(RowValue value, decode_row(records_->value()));
+      value.info.id = *key->row;
+      if (!out.head) out.head = key->row->stamp;
+      out.rows.push_back(make_row(value.info, value.record));
+    }
+    CAIRN_ASSIGN(out, leave(unit, out));
+    return {};
+  }
+
+  // Moves the records behind `unit`.
+  Result<ScanUnit> leave(const std::string& unit, ScanUnit& out) {
+    for (std::size_t passed = 0; records_->valid() && records_->key().starts_with(unit); ++passed) {
+      if (passed < kRowsBeforeSeek) {
+        records_->next();
+        continue;
+      }
+      // No stamp is zero, so no row key is behind this.
+      records_->seek(row_key(unit, RowId{}));
+      if (records_->valid() && records_->key().starts_with(unit)) records_->next();
+    }
+    CAIRN_TRY(records_->status());
+    return std::move(out);
+  }
+
+  Reader& reader_;
+  const ScanRequest& request_;
+  std::unique_ptr<Cursor> records_;
+  PendingWalk pendings_;
+};
+
+}  // namespace
+
+Result<ScanReply> scan_units(Reader& reader, const ScanRequest& request) {
+  if (request.max_units == 0) return Error{Code::invalid_argument, "a scan of no units"};
+  return Scan(reader, request).run();
+}
+
+}  // namespace cairn::drive

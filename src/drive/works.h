@@ -1,0 +1,158 @@
+// The messages of Drive as works of the committer. Each checks its fence first (protocol.md 3.4),
+// in the order it came.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "drive/committer.h"
+#include "io/sync.h"
+
+namespace cairn::drive {
+
+// A work that answers with a T.
+template <class T>
+class Answering : public Work {
+ public:
+  io::OneShot<Result<T>> answer() const { return answer_; }
+  void finish(const Error* error) override {
+    if (error != nullptr) {
+      answer_.set(Result<T>(*error));
+    } else {
+      answer_.set(Result<T>(std::move(reply_)));
+    }
+  }
+
+ protected:
+  T reply_{};
+
+ private:
+  io::OneShot<Result<T>> answer_;
+};
+
+class MutateWork final : public Answering<MutateReply> {
+ public:
+  MutateWork(MutateRequest request, PreparedRows rows)
+      : request_(std::move(request)), rows_(std::move(rows)) {}
+  std::string_view unit() const override { return request_.mutation->unit.encoded(); }
+  Result<void> apply(Round& round) override;
+
+ private:
+  MutateRequest request_;
+  PreparedRows rows_;  // points into the mutation
+};
+
+class InstallWork final : public Answering<MutateReply> {
+ public:
+  InstallWork(std::shared_ptr<const InstallRequest> request, PreparedRows rows)
+      : request_(std::move(request)), rows_(std::move(rows)) {}
+  std::string_view unit() const override { return request_->unit.encoded(); }
+  Result<void> apply(Round& round) override;
+
+ private:
+  std::shared_ptr<const InstallRequest> request_;
+  PreparedRows rows_;  // points into the request
+};
+
+class SettleWork final : public Answering<Refusal> {
+ public:
+  SettleWork(Fence fence, model::UnitKey unit, Stamp stamp)
+      : fence_(fence), unit_(std::move(unit)), stamp_(stamp) {}
+  std::string_view unit() const override { return unit_.encoded(); }
+  bool is_settle() const override { return true; }
+  Result<void> apply(Round& round) override;
+
+ private:
+  Fence fence_;
+  model::UnitKey unit_;
+  Stamp stamp_;
+};
+
+class ForgetWork final : public Answering<Refusal> {
+ public:
+  ForgetWork(Fence fence, model::UnitKey unit, Stamp head)
+      : fence_(fence), unit_(std::move(unit)), head_(head) {}
+  std::string_view unit() const override { return unit_.encoded(); }
+  Result<void> apply(Round& round) override;
+
+ private:
+  Fence fence_;
+  model::UnitKey unit_;
+  Stamp head_;
+};
+
+// Reads in the committer's order: after everything that came before it for this unit.
+class InspectWork final : public Answering<std::pair<Refusal, UnitState>> {
+ public:
+  InspectWork(Fence fence, model::UnitKey unit, bool want_parts)
+      : fence_(fence), unit_(std::move(unit)), want_parts_(want_parts) {}
+  std::string_view unit() const override { return unit_.encoded(); }
+  Result<void> apply(Round& round) override;
+
+ private:
+  Fence fence_;
+  model::UnitKey unit_;
+  bool want_parts_;
+};
+
+class PromiseWork final : public Answering<PromiseReply> {
+ public:
+  explicit PromiseWork(PromiseRequest request) : request_(std::move(request)) {}
+  Result<void> apply(Round& round) override;
+  void finish(const Error* error) override;
+
+ private:
+  PromiseRequest request_;
+  Core* core_ = nullptr;
+};
+
+class RebuiltWork final : public Answering<Refusal> {
+ public:
+  explicit RebuiltWork(Fence fence) : fence_(fence) {}
+  Result<void> apply(Round& round) override;
+
+ private:
+  Fence fence_;
+};
+
+class RepairQueueWork final : public Answering<bool> {
+ public:
+  RepairQueueWork(std::vector<model::UnitKey> units, bool add)
+      : units_(std::move(units)), add_(add) {}
+  Result<void> apply(Round& round) override;
+
+ private:
+  std::vector<model::UnitKey> units_;
+  bool add_;
+};
+
+// A blob may have nothing that names it: look, and unlink it.
+class UnlinkWork final : public Answering<bool> {
+ public:
+  explicit UnlinkWork(std::vector<BlobName> names) : names_(std::move(names)) {}
+  Result<void> apply(Round& round) override;
+
+ private:
+  std::vector<BlobName> names_;
+};
+
+// A shard that is named went away, or is here again: keeps L5 of layout.h.
+class ShardMarkWork final : public Answering<bool> {
+ public:
+  enum class What : std::uint8_t { blob_gone, inline_gone, blob_here };
+  ShardMarkWork(BlobName name, What what) : name_(name), what_(what) {}
+  Result<void> apply(Round& round) override;
+
+ private:
+  BlobName name_;
+  What what_;
+};
+
+// The state of a unit for a leader's resolve.
+Result<UnitState> unit_state(Core& core, Reader& reader, const model::UnitKey& unit,
+                             std::shared_ptr<const Pendings> pendings, bool want_parts);
+
+}  // namespace cairn::drive
