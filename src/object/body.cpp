@@ -4,6 +4,8 @@
 #include <array>
 #include <cstring>
 
+#include "base/assert.h"
+
 namespace cairn::object {
 namespace {
 
@@ -45,9 +47,29 @@ io::Task<Result<void>> fill(store::DataWriter& writer, io::ByteSource& body,
   co_return co_await expect_end(body);
 }
 
-void describe(const BodyDigest& digest, store::PutVersion& into) {
-  into.record.size = digest.size;
-  into.record.etag = digest.etag();
+// Copies the pieces of `source` into the writer.
+io::Task<Result<void>> pour(store::DataWriter& writer, io::SliceSource& source, std::uint64_t size,
+                            BodyHasher& hasher) {
+  std::uint64_t left = size;
+  while (left > 0) {
+    CAIRN_CO_ASSIGN(const io::Slices pieces, co_await source.next());
+    if (pieces.empty()) co_return Error{Code::corrupt, "the source of a copy ended early"};
+    for (const io::Slice& piece : pieces) {
+      io::Bytes bytes = piece.bytes;
+      if (bytes.size() > left)
+        co_return Error{Code::corrupt, "the source of a copy is longer than its record says"};
+      left -= bytes.size();
+      hasher.update(bytes);
+      while (!bytes.empty()) {
+        CAIRN_CO_ASSIGN(const io::MutableBytes room, co_await writer.buffer());
+        const std::size_t n = std::min(room.size(), bytes.size());
+        std::memcpy(room.data(), bytes.data(), n);
+        bytes = bytes.subspan(n);
+        CAIRN_CO_TRY(co_await writer.advance(n));
+      }
+    }
+  }
+  co_return Result<void>{};
 }
 
 }  // namespace
@@ -58,63 +80,45 @@ Error entity_too_large(std::uint64_t size, std::uint64_t limit) {
           {{"ProposedSize", std::to_string(size)}, {"MaxSizeAllowed", std::to_string(limit)}}};
 }
 
-io::Task<Result<BodyDigest>> receive_body(BodyTarget target, io::ByteSource& body,
-                                          BodyClaims claims, store::PutVersion& into) {
+io::Task<Result<void>> StagedBody::finish(store::PutVersion& into) {
+  if (writer) CAIRN_CO_TRY(co_await writer->finish(into));
+  CAIRN_ASSERT(!writer || into.record.size == digest.size);
+  into.record.size = digest.size;
+  into.record.etag = digest.etag();
+  co_return Result<void>{};
+}
+
+io::Task<Result<StagedBody>> receive_body(BodyTarget target, io::ByteSource& body,
+                                          BodyClaims claims) {
   if (claims.size && *claims.size > target.max_bytes)
     co_return entity_too_large(*claims.size, target.max_bytes);
   std::optional<crypto::Checksum> verify;
   if (claims.checksum) verify = claims.checksum->algorithm;
   BodyHasher hasher(claims.keep, verify);
-
-  std::unique_ptr<store::DataWriter> writer;
+  StagedBody staged;
   if (claims.size == std::uint64_t{0}) {
     CAIRN_CO_TRY(co_await expect_end(body));
   } else {
-    CAIRN_CO_ASSIGN(writer, co_await target.store.write(target.unit, target.value, claims.size,
-                                                        target.blob_only));
-    CAIRN_CO_TRY(co_await fill(*writer, body, claims.size, target.max_bytes, hasher));
+    CAIRN_CO_ASSIGN(staged.writer, co_await target.store.write(target.unit, target.value,
+                                                               claims.size, target.blob_only));
+    CAIRN_CO_TRY(co_await fill(*staged.writer, body, claims.size, target.max_bytes, hasher));
   }
-  BodyDigest digest = hasher.finish();
-  CAIRN_CO_TRY(verify_claims(claims, digest));
-  if (writer) CAIRN_CO_TRY(co_await writer->finish(into));
-  describe(digest, into);
-  co_return digest;
+  staged.digest = hasher.finish();
+  CAIRN_CO_TRY(verify_claims(claims, staged.digest));
+  co_return staged;
 }
 
-io::Task<Result<BodyDigest>> copy_body(BodyTarget target, io::SliceSource* source,
-                                       std::uint64_t size, crypto::Checksum keep,
-                                       store::PutVersion& into) {
+io::Task<Result<StagedBody>> copy_body(BodyTarget target, io::SliceSource* source,
+                                       std::uint64_t size, crypto::Checksum keep) {
   BodyHasher hasher(keep, std::nullopt);
+  StagedBody staged;
   if (size > 0) {
-    CAIRN_CO_ASSIGN(auto writer,
+    CAIRN_CO_ASSIGN(staged.writer,
                     co_await target.store.write(target.unit, target.value, size, target.blob_only));
-    std::uint64_t left = size;
-    while (left > 0) {
-      CAIRN_CO_ASSIGN(const io::Slices pieces, co_await source->next());
-      if (pieces.empty()) co_return Error{Code::corrupt, "the source of a copy ended early"};
-      for (const io::Slice& piece : pieces) {
-        io::Bytes bytes = piece.bytes;
-        if (bytes.size() > left)
-          co_return Error{Code::corrupt, "the source of a copy is longer than its record says"};
-        left -= bytes.size();
-        hasher.update(bytes);
-        while (!bytes.empty()) {
-          CAIRN_CO_ASSIGN(const io::MutableBytes room, co_await writer->buffer());
-          const std::size_t n = std::min(room.size(), bytes.size());
-          std::memcpy(room.data(), bytes.data(), n);
-          bytes = bytes.subspan(n);
-          CAIRN_CO_TRY(co_await writer->advance(n));
-        }
-      }
-    }
-    BodyDigest digest = hasher.finish();
-    CAIRN_CO_TRY(co_await writer->finish(into));
-    describe(digest, into);
-    co_return digest;
+    CAIRN_CO_TRY(co_await pour(*staged.writer, *source, size, hasher));
   }
-  BodyDigest digest = hasher.finish();
-  describe(digest, into);
-  co_return digest;
+  staged.digest = hasher.finish();
+  co_return staged;
 }
 
 }  // namespace cairn::object

@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <thread>
+
 #include "object/testing/world.h"
 
 namespace cairn::object {
@@ -148,6 +151,7 @@ TEST(Buckets, ADeletionThatACrashInterruptedIsTakenBack) {
   stored->info.deleting = true;
   ASSERT_TRUE(w.run(w.control.commit({}, {{"bucket/bucket", encode_bucket(stored->info, {})}})));
   EXPECT_EQ(w.put("k", "text").code(), Code::operation_aborted);
+  EXPECT_EQ(w.store.datas(), 0u);
   w.open();
   EXPECT_TRUE(w.put("k", "text"));
 }
@@ -201,6 +205,40 @@ TEST(Buckets, DeletingRacesWriting) {
   }
   EXPECT_GT(deleted, 0);
   EXPECT_GT(written, 0);
+}
+
+// Lookups on other threads while buckets come and go: whoever is inside a bucket keeps it there.
+TEST(Buckets, WhoIsInsideKeepsTheBucket) {
+  World w;
+  Buckets buckets(w.store, w.control, w.clock, *w.random, {});
+  ASSERT_TRUE(w.run(buckets.load()));
+  const BucketName name = bucket_name("contended");
+  std::atomic<bool> stop{false};
+  std::atomic<int> entered{0}, broken{0};
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 2; ++i) {
+    threads.emplace_back([&] {
+      while (!stop.load()) {
+        const auto view = buckets.find(name);
+        if (!view) continue;
+        const auto inside = buckets.enter(name, view->id);
+        if (!inside) continue;
+        ++entered;
+        for (int look = 0; look < 20; ++look) {
+          const auto now = buckets.find(name);
+          if (!now || now->id != view->id) ++broken;
+        }
+      }
+    });
+  }
+  for (int round = 0; round < 200 || (entered.load() == 0 && round < 1'000'000); ++round) {
+    static_cast<void>(w.run(buckets.create(name, "", {})));
+    static_cast<void>(w.run(buckets.remove(name)));
+  }
+  stop.store(true);
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_GT(entered.load(), 0);
+  EXPECT_EQ(broken.load(), 0);
 }
 
 TEST(Buckets, TwoDeletionsAtOnce) {

@@ -90,15 +90,17 @@ io::Task<Result<CopyResult>> Engine::copy(CopyRequest request) {
   if (request.checksum_algorithm) keep = *request.checksum_algorithm;
   const model::ValueId value = new_value();
   BodyTarget target{store_, unit, value};
-  CAIRN_CO_ASSIGN(BodyDigest digest,
-                  co_await copy_body(target, source.body.get(), source.length, keep, put));
+  CAIRN_CO_ASSIGN(StagedBody body,
+                  co_await copy_body(target, source.body.get(), source.length, keep));
+  BodyDigest& digest = body.digest;
   CAIRN_CO_TRY(same_bytes(source.record, source.meta, digest));
 
-  // 4. The commit.
+  // 4. Durable data, then the commit.
   Meta meta = copied_meta(request, source.meta);
   meta.checksum = digest.checksum;
   put.record.meta = encode_meta(meta);
   CAIRN_CO_ASSIGN(const Buckets::Entered entered, buckets_.enter(request.bucket, view.id));
+  CAIRN_CO_TRY(co_await body.finish(put));
   store::Commit intent{unit, value, std::move(put)};
   CAIRN_CO_ASSIGN(const store::Committed done,
                   co_await commit(entered, std::move(intent), request.conditions));

@@ -115,7 +115,7 @@ class Engine final : public Objects {
     store::Guard upload;  // the upload must still stand
   };
   io::Task<Result<PartInfo>> commit_part(NewPart part, BucketView view, UploadId upload,
-                                         BodyDigest digest);
+                                         StagedBody body);
   struct StoredPart {
     std::uint32_t number = 0;
     model::Record record{};

@@ -18,23 +18,23 @@ io::Task<Result<PutResult>> Engine::put(PutRequest request) {
   BodyClaims claims{request.size, std::move(request.content_md5), std::move(request.checksum)};
   if (claims.checksum) claims.keep = claims.checksum->algorithm;
   BodyTarget target{store_, unit, value};
-  CAIRN_CO_ASSIGN(BodyDigest digest,
-                  co_await receive_body(target, *request.body, std::move(claims), put));
+  CAIRN_CO_ASSIGN(StagedBody body, co_await receive_body(target, *request.body, std::move(claims)));
 
-  // 3. The commit decides conditions and versions.
-  request.meta.checksum = digest.checksum;
+  // 3. Durable data, then the commit, which decides conditions and versions.
+  request.meta.checksum = body.digest.checksum;
   put.record.meta = encode_meta(request.meta);
   CAIRN_CO_ASSIGN(const Buckets::Entered entered, buckets_.enter(request.bucket, view.id));
+  CAIRN_CO_TRY(co_await body.finish(put));
   store::Commit intent{unit, value, std::move(put)};
   CAIRN_CO_ASSIGN(const store::Committed done,
                   co_await commit(entered, std::move(intent), request.conditions));
 
   PutResult result;
-  result.etag = digest.etag();
+  result.etag = body.digest.etag();
   result.version = done.version;
   result.show_version = entered.view.versioned();
-  result.size = digest.size;
-  result.checksum = std::move(digest.checksum);
+  result.size = body.digest.size;
+  result.checksum = std::move(body.digest.checksum);
   co_return result;
 }
 

@@ -32,11 +32,13 @@ Result<void> check_algorithm(const std::optional<ExpectedChecksum>& stated, cons
 }  // namespace
 
 io::Task<Result<PartInfo>> Engine::commit_part(NewPart part, BucketView view, UploadId upload,
-                                               BodyDigest digest) {
+                                               StagedBody body) {
+  BodyDigest& digest = body.digest;
   Meta meta;
   meta.checksum = digest.checksum;
   part.put.record.meta = encode_meta(meta);
   CAIRN_CO_ASSIGN(const Buckets::Entered entered, buckets_.enter(part.bucket, view.id));
+  CAIRN_CO_TRY(co_await body.finish(part.put));
   store::Commit intent{std::move(part.unit), part.value, std::move(part.put)};
   intent.guards.push_back(std::move(part.upload));
   auto done = co_await commit(entered, std::move(intent), {});
@@ -71,9 +73,8 @@ io::Task<Result<PartInfo>> Engine::upload_part(PartRequest request) {
   BodyClaims claims{request.size, std::move(request.content_md5), std::move(request.checksum),
                     upload.algorithm()};
   BodyTarget target{store_, part.unit, part.value, true};
-  CAIRN_CO_ASSIGN(BodyDigest digest,
-                  co_await receive_body(target, *request.body, std::move(claims), part.put));
-  co_return co_await commit_part(std::move(part), view, request.upload, std::move(digest));
+  CAIRN_CO_ASSIGN(StagedBody body, co_await receive_body(target, *request.body, std::move(claims)));
+  co_return co_await commit_part(std::move(part), view, request.upload, std::move(body));
 }
 
 io::Task<Result<CopyPartResult>> Engine::copy_part(CopyPartRequest request) {
@@ -94,11 +95,11 @@ io::Task<Result<CopyPartResult>> Engine::copy_part(CopyPartRequest request) {
       {},
       {model::UnitKey::upload(view.id, request.key.text(), request.upload), upload.found.stamp}};
   BodyTarget target{store_, part.unit, part.value, true};
-  CAIRN_CO_ASSIGN(BodyDigest digest, co_await copy_body(target, source.body.get(), source.length,
-                                                        upload.algorithm(), part.put));
+  CAIRN_CO_ASSIGN(StagedBody body,
+                  co_await copy_body(target, source.body.get(), source.length, upload.algorithm()));
   CopyPartResult result;
   CAIRN_CO_ASSIGN(result.part,
-                  co_await commit_part(std::move(part), view, request.upload, std::move(digest)));
+                  co_await commit_part(std::move(part), view, request.upload, std::move(body)));
   if (source.view.versioned()) result.source_version = source.record.version;
   co_return result;
 }
