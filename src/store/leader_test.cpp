@@ -1,0 +1,396 @@
+// The commit protocol end to end, over drives in memory.
+#include <gtest/gtest.h>
+
+#include "store/testing/cluster.h"
+
+namespace cairn::store {
+namespace {
+
+using testing::Cluster;
+using namespace std::chrono_literals;
+
+constexpr model::ErasureProfile k10{1, 0}, k12{1, 2}, k22{2, 2}, k42{4, 2};
+
+Commit remove(std::string_view key, model::VersionId version = {}) {
+  return {Cluster::unit(key), {}, RemoveVersion{version}, {}, {}};
+}
+std::uint64_t pendings(const Cluster& c, std::string_view key) {
+  std::uint64_t n = 0;
+  for (const auto& disk : c.disks) {
+    const auto it = disk->units.find(Cluster::unit(key));
+    if (it != disk->units.end()) n += it->second.state.pendings.size();
+  }
+  return n;
+}
+
+TEST(Leader, PutIsOnAllDrivesAndSettled) {
+  for (const auto profile : {k10, k12, k22, k42}) {
+    Cluster c(profile);
+    const auto done = c.commit(c.put("k", "a"));
+    ASSERT_TRUE(done) << done.error().message;
+    EXPECT_EQ(c.etag("k"), "a");
+    EXPECT_EQ(c.etag("other"), "not_found");
+    c.rest(100ms);
+    EXPECT_EQ(c.holders("k"), profile.drives());
+    EXPECT_EQ(pendings(c, "k"), 0u);
+    for (const auto& disk : c.disks) EXPECT_TRUE(disk->repairs.empty());
+  }
+}
+
+TEST(Leader, DataComesBackFromAnyDrives) {
+  Cluster c(k22);
+  const std::string data(5000, 'x');
+  ASSERT_TRUE(c.commit(c.put_inline("k", "a", data)));
+  EXPECT_EQ(*c.read("k"), data);
+  c.rest(100ms);
+  for (std::size_t a = 0; a < 4; ++a) {
+    c.drives[a]->faults.out_of_service = true;
+    c.drives[(a + 1) % 4]->faults.out_of_service = true;
+    const auto got = c.read("k");
+    ASSERT_TRUE(got) << got.error().message;
+    EXPECT_EQ(*got, data);
+    c.drives[a]->faults.out_of_service = false;
+    c.drives[(a + 1) % 4]->faults.out_of_service = false;
+  }
+}
+
+TEST(Leader, ADamagedInlineShardIsReadAroundAndQueued) {
+  Cluster c(k22);
+  const std::string data(5000, 'y');
+  const Commit commit = c.put_inline("k", "a", data);
+  ASSERT_TRUE(c.commit(commit));
+  c.rest(100ms);
+  for (std::size_t i = 0; i < 2; ++i) c.disks[i]->inlined.clear();
+  c.stop();
+  c.start();  // nothing is remembered: the read goes to the drives
+  EXPECT_EQ(*c.read("k"), data);
+  c.rest(100ms);
+  EXPECT_EQ(c.executor.run(c.store->repair_queue(10))->size(), 1u);
+  EXPECT_TRUE(*c.executor.run(c.store->repair(Cluster::unit("k"))));
+  for (const auto& disk : c.disks) EXPECT_EQ(disk->inlined.size(), 1u);
+  EXPECT_TRUE(c.executor.run(c.store->repair_queue(10))->empty());
+}
+
+TEST(Leader, FewerThanWIsAnErrorAndDecidedLater) {
+  Cluster c(k22);
+  ASSERT_TRUE(c.commit(c.put("k", "a")));
+  c.rest(100ms);
+  for (std::size_t i = 1; i < 4; ++i) c.drives[i]->faults.lose_mutates = 1;
+  EXPECT_EQ(c.commit(c.put("k", "b")).code(), Code::unavailable);
+  c.rest(5s);
+  // One of four held it: it brings no data, so one holder completes it.
+  EXPECT_EQ(c.etag("k"), "b");
+  c.rest(5s);
+  EXPECT_EQ(pendings(c, "k"), 0u);
+}
+
+TEST(Leader, ADoomedValueIsNeverSeen) {
+  Cluster c(k22);
+  ASSERT_TRUE(c.commit(c.put_inline("k", "a", "old")));
+  c.rest(100ms);
+  for (std::size_t i = 1; i < 4; ++i) c.drives[i]->faults.lose_mutates = 1;
+  EXPECT_FALSE(c.commit(c.put_inline("k", "b", "new")));
+  c.rest(5s);
+  EXPECT_EQ(*c.read("k"), "old");  // one shard of two
+  Precondition unchanged;
+  unchanged.if_match = "a";
+  Commit next = c.put("k", "c");
+  next.precondition = unchanged;
+  ASSERT_TRUE(c.commit(next));
+  EXPECT_EQ(c.etag("k"), "c");
+}
+
+TEST(Leader, LostAcksDoNotMakeASecondWrite) {
+  Cluster c(k12);
+  for (auto& drive : c.drives) drive->faults.lose_acks = 1;
+  Commit commit = c.put("k", "a", Versioning::enabled);
+  EXPECT_EQ(c.commit(commit).code(), Code::unavailable);
+  c.rest(5s);
+  const auto again = c.commit(commit);
+  ASSERT_TRUE(again) << again.error().message;
+  Selector selector;
+  selector.latest = false;
+  selector.version = again->version;
+  EXPECT_TRUE(c.find("k", selector));
+  ScanRequest all;
+  all.all_rows = true;
+  all.begin = "";
+  all.end = "\xff";
+  const auto page = c.executor.run(c.store->scan(all));
+  ASSERT_TRUE(page);
+  ASSERT_EQ(page->units.size(), 1u);
+  EXPECT_EQ(page->units[0].rows.size(), 1u);
+}
+
+TEST(Leader, ADriveThatIsAwayIsBroughtUpByRepair) {
+  Cluster c(k22);
+  const std::string data(3000, 'z');
+  c.drives[2]->faults.out_of_service = true;
+  ASSERT_TRUE(c.commit(c.put_inline("k", "a", data)));
+  c.rest(1s);
+  EXPECT_EQ(c.holders("k"), 3u);
+  EXPECT_FALSE(*c.executor.run(c.store->repair(Cluster::unit("k"))));
+  EXPECT_EQ(c.executor.run(c.store->repair_queue(10))->size(), 1u);
+  // It comes back, the same drive.
+  c.drives[2] = std::make_shared<testing::MemoryDrive>(c.disks[2]);
+  ASSERT_TRUE(c.executor.run(c.store->attach(2, c.drives[2])));
+  const auto whole = c.executor.run(c.store->repair(Cluster::unit("k")));
+  ASSERT_TRUE(whole && *whole);
+  EXPECT_EQ(c.holders("k"), 4u);
+  EXPECT_TRUE(c.executor.run(c.store->repair_queue(10))->empty());
+  for (const std::size_t i : {0u, 1u}) c.drives[i]->faults.out_of_service = true;
+  EXPECT_EQ(*c.read("k"), data);
+}
+
+TEST(Leader, WritesStopBelowWAndReadsBelowR) {
+  Cluster c(k22);
+  ASSERT_TRUE(c.commit(c.put("k", "a")));
+  EXPECT_TRUE(c.store->can_write());
+  c.drives[0]->faults.out_of_service = true;
+  EXPECT_TRUE(c.commit(c.put("k", "b")));
+  c.drives[1]->faults.out_of_service = true;
+  EXPECT_FALSE(c.store->can_write());
+  EXPECT_TRUE(c.store->can_read());
+  EXPECT_EQ(c.commit(c.put("l", "x")).code(), Code::unavailable);
+  EXPECT_EQ(c.etag("k"), "b");
+  c.drives[2]->faults.out_of_service = true;
+  EXPECT_FALSE(c.store->can_read());
+  EXPECT_EQ(c.etag("k"), "unavailable");
+  EXPECT_EQ(c.etag("never"), "unavailable");  // never "not found"
+}
+
+TEST(Leader, AFullDriveRefusesDataOnly) {
+  Cluster c(k22);
+  ASSERT_TRUE(c.commit(c.put("k", "a")));
+  const Commit data = c.put_inline("l", "x", "data");
+  for (auto& drive : c.drives) drive->faults.full = true;
+  EXPECT_EQ(c.commit(data).code(), Code::no_space);
+  EXPECT_TRUE(c.commit(remove("k")));
+  EXPECT_EQ(c.etag("k"), "not_found");
+}
+
+TEST(Leader, ARestartKeepsWhatWasAcknowledgedAndEndsDoubts) {
+  Cluster c(k22);
+  c.drives[3]->faults.lose_mutates = 1;
+  for (auto& drive : c.drives) drive->faults.lose_settles = true;
+  ASSERT_TRUE(c.commit(c.put("k", "a")));
+  c.stop();
+  EXPECT_GE(pendings(c, "k"), 3u);
+  c.start();
+  EXPECT_EQ(c.etag("k"), "a");
+  c.rest(10s);
+  EXPECT_EQ(pendings(c, "k"), 0u);
+  EXPECT_EQ(c.executor.run(c.store->repair_queue(10))->size(), 1u);
+  EXPECT_TRUE(*c.executor.run(c.store->repair(Cluster::unit("k"))));
+  EXPECT_EQ(c.holders("k"), 4u);
+}
+
+TEST(Leader, AnotherLeaderFencesTheFirst) {
+  Cluster c(k12);
+  ASSERT_TRUE(c.commit(c.put("k", "a")));
+  auto first = std::move(c.store);
+  c.start();
+  ASSERT_TRUE(c.commit(c.put("k", "b")));
+  // The old one neither writes nor answers from memory.
+  EXPECT_FALSE(c.executor.run(first->commit(c.put("k", "old"))));
+  const auto read = c.executor.run(first->find(Cluster::unit("k"), {}));
+  if (read) EXPECT_EQ(read->record.etag, "b");
+  EXPECT_EQ(c.etag("k"), "b");
+  c.executor.run(Cluster::stop_task(first.get()));
+}
+
+TEST(Leader, TooFewDrivesDoNotLead) {
+  Cluster c(k22);
+  c.stop();
+  const auto started = c.try_start({0, 1});
+  ASSERT_FALSE(started);
+  EXPECT_EQ(started.code(), Code::unavailable);
+  EXPECT_NE(started.error().message.find(c.disks[0]->id.hex()), std::string::npos);
+  EXPECT_TRUE(c.try_start({0}));
+}
+
+TEST(Leader, VersionsAndConditions) {
+  Cluster c(k22);
+  const auto v1 = c.commit(c.put("k", "1", Versioning::enabled));
+  const auto v2 = c.commit(c.put("k", "2", Versioning::enabled));
+  ASSERT_TRUE(v1 && v2);
+  EXPECT_EQ(c.etag("k"), "2");
+  Commit conditional = c.put("k", "3", Versioning::enabled);
+  conditional.precondition.if_none_match = "*";
+  EXPECT_EQ(c.commit(conditional).code(), Code::precondition_failed);
+  Selector old;
+  old.latest = false;
+  old.version = v1->version;
+  const auto found = c.find("k", old);
+  ASSERT_TRUE(found);
+  EXPECT_EQ(found->record.etag, "1");
+  EXPECT_FALSE(found->is_latest);
+  ASSERT_TRUE(c.commit(remove("k", v2->version)));
+  EXPECT_EQ(c.etag("k"), "1");
+}
+
+TEST(Leader, ManyVersionsGoAsChanges) {
+  Cluster c(k12);
+  constexpr int kVersions = 90;
+  std::vector<model::VersionId> ids;
+  for (int i = 0; i < kVersions; ++i) {
+    if (i == 40)
+      c.drives[1]->faults.lose_mutates = 1;  // it lacks the base from here: all rows are sent
+    const auto done = c.commit(c.put("k", std::to_string(i), Versioning::enabled));
+    ASSERT_TRUE(done) << i;
+    ids.push_back(done->version);
+    c.rest(20ms);
+  }
+  EXPECT_EQ(c.etag("k"), std::to_string(kVersions - 1));
+  c.rest(100ms);
+  for (const auto& disk : c.disks) {
+    EXPECT_EQ(disk->units[Cluster::unit("k")].state.rows.size(),
+              static_cast<std::size_t>(kVersions));
+  }
+  c.stop();
+  c.start();
+  for (int i = kVersions - 1; i >= 0; --i)
+    ASSERT_TRUE(c.commit(remove("k", ids[static_cast<std::size_t>(i)]))) << i;
+  EXPECT_EQ(c.etag("k"), "not_found");
+}
+
+TEST(Leader, EmptyUnitsAreForgottenByAll) {
+  Cluster c(k22);
+  ASSERT_TRUE(c.commit(c.put("k", "a")));
+  ASSERT_TRUE(c.commit(remove("k")));
+  EXPECT_EQ(c.etag("k"), "not_found");
+  c.rest(10s);
+  EXPECT_EQ(c.holders("k"), 0u);
+  ASSERT_TRUE(c.commit(c.put("k", "b")));
+  EXPECT_EQ(c.etag("k"), "b");
+}
+
+TEST(Leader, AHeadStaysWhileADriveIsAway) {
+  Cluster c(k22);
+  ASSERT_TRUE(c.commit(c.put("k", "a")));
+  c.rest(100ms);
+  c.drives[0]->faults.out_of_service = true;
+  ASSERT_TRUE(c.commit(remove("k")));
+  c.rest(30s);
+  EXPECT_EQ(c.holders("k"), 4u);  // three heads, and the old value
+  c.stop();
+  c.start();
+  EXPECT_EQ(c.etag("k"), "not_found");
+}
+
+TEST(Leader, GuardsAreCheckedAndRemoved) {
+  Cluster c(k22);
+  const model::UploadId upload = c.random.id<model::UploadId>();
+  const auto unit = model::UnitKey::upload(model::BucketId{1}, "k", upload);
+  Commit create = c.put("k", "upload");
+  create.unit = unit;
+  const auto created = c.commit(create);
+  ASSERT_TRUE(created);
+  Commit complete = c.put("k", "done");
+  complete.guards.push_back({unit, model::Stamp{1, 99}, true});
+  EXPECT_EQ(c.commit(complete).code(), Code::conflict);
+  complete.guards[0].stamp = created->stamp;
+  ASSERT_TRUE(c.commit(complete));
+  EXPECT_EQ(c.executor.run(c.store->find(unit, {})).code(), Code::not_found);
+  EXPECT_TRUE(c.commit(complete));  // repeated: the first outcome, though the upload is gone
+  EXPECT_EQ(c.etag("k"), "done");
+}
+
+TEST(Leader, AnEmptyDriveTakesASlotAndIsRebuilt) {
+  Cluster c(k22);
+  const std::string data(3000, 'r');
+  for (int i = 0; i < 5; ++i)
+    ASSERT_TRUE(c.commit(c.put_inline("k" + std::to_string(i), "a", data)));
+  c.rest(100ms);
+  c.drives[1]->faults.out_of_service = true;
+  c.disks[1] = c.new_disk();
+  c.drives[1] = std::make_shared<testing::MemoryDrive>(c.disks[1]);
+  const auto attached = c.executor.run(c.store->attach(1, c.drives[1]));
+  ASSERT_TRUE(attached) << attached.error().message;
+  EXPECT_EQ(c.store->map().epoch, model::MapEpoch{2});
+  EXPECT_FALSE(c.store->rebuilding().empty());
+  EXPECT_EQ(c.etag("k0"), "a");  // the empty one is not believed
+  ASSERT_TRUE(c.commit(c.put("new", "b")));
+  for (int i = 0; i < 5; ++i) {
+    const auto whole = c.executor.run(c.store->repair(Cluster::unit("k" + std::to_string(i))));
+    ASSERT_TRUE(whole && *whole);
+  }
+  for (const auto& [partition, drive] : c.store->rebuilding()) {
+    ASSERT_TRUE(c.executor.run(c.store->finish_rebuild(partition, drive)));
+  }
+  EXPECT_TRUE(c.store->rebuilding().empty());
+  for (const std::size_t i : {0u, 2u}) c.drives[i]->faults.out_of_service = true;
+  EXPECT_EQ(*c.read("k3"), data);
+  for (const std::size_t i : {0u, 2u}) c.drives[i]->faults.out_of_service = false;
+  c.stop();
+  c.start();
+  EXPECT_EQ(c.etag("new"), "b");
+}
+
+TEST(Scan, ListsInOrderOverPages) {
+  Cluster c(k42);
+  std::vector<std::string> keys;
+  for (int i = 100; i < 180; ++i) {
+    keys.push_back("k" + std::to_string(i));
+    ASSERT_TRUE(c.commit(c.put(keys.back(), "e")));
+  }
+  for (auto& drive : c.drives) drive->page_max = 7;
+  ScanRequest request;
+  request.max_units = 9;
+  EXPECT_EQ(c.list(request), keys);
+  c.rest(1s);
+  EXPECT_EQ(c.list(request), keys);
+}
+
+TEST(Scan, SeesWhatADriveMissedAndNotWhatItKept) {
+  Cluster c(k22);
+  for (const char* key : {"a", "b", "c"}) ASSERT_TRUE(c.commit(c.put(key, "1")));
+  c.rest(100ms);
+  c.drives[0]->faults.lose_mutates = 3;
+  ASSERT_TRUE(c.commit(c.put("bb", "1")));
+  ASSERT_TRUE(c.commit(remove("b")));
+  ASSERT_TRUE(c.commit(c.put("c", "2")));
+  const std::vector<std::string> expected{"a", "bb", "c"};
+  EXPECT_EQ(c.list(), expected);
+  c.stop();
+  c.start();
+  EXPECT_EQ(c.list(), expected);
+  EXPECT_EQ(c.etag("c"), "2");
+}
+
+TEST(Scan, DeleteMarkersHideAndAFailingDriveIsReplaced) {
+  Cluster c(k22);
+  ASSERT_TRUE(c.commit(c.put("a", "1", Versioning::enabled)));
+  ASSERT_TRUE(c.commit(c.put("b", "1", Versioning::enabled)));
+  Commit marker = c.put("a", "", Versioning::enabled);
+  std::get<PutVersion>(marker.intent).record.delete_marker = true;
+  ASSERT_TRUE(c.commit(marker));
+  EXPECT_EQ(c.list(), std::vector<std::string>{"b"});
+  ScanRequest with_markers;
+  with_markers.include_delete_markers = true;
+  EXPECT_EQ(c.list(with_markers).size(), 2u);
+  c.drives[0]->faults.out_of_service = true;
+  EXPECT_EQ(c.list(), std::vector<std::string>{"b"});
+  for (const std::size_t i : {1u, 2u}) c.drives[i]->faults.out_of_service = true;
+  EXPECT_EQ(c.list(), std::vector<std::string>{"unavailable"});  // never an early end
+}
+
+TEST(Slow, AHangingDriveIsNotWaitedFor) {
+  Cluster c(k22);
+  ASSERT_TRUE(c.commit(c.put("k", "a")));
+  c.drives[1]->faults.delay = 60s;
+  const auto before = c.executor.now();
+  for (int i = 0; i < 10; ++i) ASSERT_TRUE(c.commit(c.put("k" + std::to_string(i), "b")));
+  // The first few wait for the straggler; then it is suspect and nobody waits.
+  EXPECT_LT(c.executor.now() - before, 3s);
+  EXPECT_EQ(c.etag("k3"), "b");
+  EXPECT_EQ(c.list().size(), 11u);
+  c.drives[1]->faults.delay = 0s;
+  c.rest(70s);
+  ASSERT_TRUE(c.commit(c.put("k", "c")));
+  c.rest(100ms);
+  EXPECT_EQ(c.holders("k"), 4u);
+}
+
+}  // namespace
+}  // namespace cairn::store
