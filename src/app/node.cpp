@@ -108,12 +108,13 @@ io::Task<Result<void>> Node::adopt_drive(std::size_t slot, model::DriveId id) {
 
 void Node::stop() {
   struct Stop {
-    static io::Task<bool> run(store::LocalStore* store) {
+    static io::Task<bool> run(object::Objects* objects, store::LocalStore* store) {
+      co_await objects->stop();
       co_await store->stop();
       co_return true;
     }
   };
-  if (store_) (void)io::block_on(reactors_, Stop::run(store_.get()));
+  if (objects_) (void)io::block_on(reactors_, Stop::run(objects_.get(), store_.get()));
 }
 
 }  // namespace cairn::app

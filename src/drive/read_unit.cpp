@@ -117,14 +117,22 @@ class PendingWalk {
   std::unique_ptr<Cursor> cursor_;
 };
 
+// Where the first unit not below `begin` starts. A bound just behind a unit key (`key ‖ 00`, say) lies among the rows of
+// that unit, which does not belong to the range: the walk begins behind its last row.
+std::string first_row_key(const std::string& begin) {
+  const std::size_t length = unit_key_length(begin);
+  if (length == 0 || length == begin.size()) return begin;
+  return begin.substr(0, length) + std::string(33, '\xff');
+}
+
 class Scan {
  public:
   Scan(Reader& reader, const ScanRequest& request)
       : reader_(reader),
         request_(request),
         records_(reader.cursor(Family::records, Walk::all)),
-        pendings_(reader, request.begin) {
-    records_->seek(request.begin);
+        pendings_(reader, first_row_key(request.begin)) {
+    records_->seek(first_row_key(request.begin));
   }
 
   Result<ScanReply> run() {

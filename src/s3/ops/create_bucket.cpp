@@ -77,6 +77,8 @@ Result<Configuration> parse(std::string_view document) {
 Result<void> check_location(const std::string& location, const std::string& region) {
   if (location == region || (location == "EU" && region == "eu-west-1")) return {};
   if (location.empty() && region == kClassicRegion) return {};
+  // What SDKs call their region when none is configured: it states no place.
+  if (location == "aws-global") return {};
   if (!location.empty() && std::ranges::find(kRegions, location) == std::end(kRegions)) {
     return Error{Code::invalid_location_constraint,
                  "The specified location-constraint is not valid",
