@@ -60,13 +60,13 @@ class Front {
       rejected_.add();
       return false;
     }
-    in_flight_gauge_.set(static_cast<double>(before + 1));
+    in_flight_gauge_.add(1);
     return true;
   }
 
   void leave() {
-    const std::uint64_t before = in_flight_.fetch_sub(1, std::memory_order_relaxed);
-    in_flight_gauge_.set(static_cast<double>(before - 1));
+    in_flight_.fetch_sub(1, std::memory_order_relaxed);
+    in_flight_gauge_.add(-1);
   }
 
   net::Response too_many(const net::Request& request) const {

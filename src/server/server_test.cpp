@@ -137,7 +137,7 @@ TEST_F(FrontTest, CountsByOperationAndStatus) {
   EXPECT_NE(page.find("cairn_requests_total{operation=\"HealthLive\",status=\"200\"} 1"),
             std::string::npos);
   EXPECT_NE(page.find("cairn_request_bytes_total{operation=\"GetObject\"} 5"), std::string::npos);
-  EXPECT_NE(page.find("cairn_response_bytes_total{operation=\"GetObject\"} 34"), std::string::npos)
+  EXPECT_NE(page.find("cairn_response_bytes_total{operation=\"GetObject\"} 33"), std::string::npos)
       << page;
   EXPECT_NE(page.find("cairn_request_seconds_count{operation=\"GetObject\"} 4"), std::string::npos);
   EXPECT_NE(page.find("cairn_requests_in_flight 0"), std::string::npos);
@@ -159,7 +159,8 @@ TEST_F(FrontTest, TooManyRequestsAreToldToSlowDown) {
   EXPECT_EQ(get("/health/live").status, 200) << "probes always pass";
   s3_.go_.set(true);
   EXPECT_EQ(first.receive().body, "s3 /hold");
-  EXPECT_EQ(get("/other").status, 200);
+  // The place is free once the server has written the answer, which the client may see a little earlier.
+  while (get("/other").status != 200) std::this_thread::yield();
 }
 
 TEST_F(FrontTest, WritesTheAccessLog) {
