@@ -30,6 +30,12 @@ def content(key, number, size):
     return random.Random(f"{key}/{number}").randbytes(size)
 
 
+def answered(answer):
+    """Debian's botocore reports a connection that broke after "Expect: 100-continue" as status 200 without any header."""
+    if not answer["ResponseMetadata"]["HTTPHeaders"]:
+        raise ConnectionError("the connection ended without an answer")
+
+
 class Key:
     def __init__(self, name):
         self.name = name
@@ -69,7 +75,7 @@ class Writer(threading.Thread):
         kind = self.random.random()
         if kind < 0.15:
             key.in_flight.append(ABSENT)
-            self.client.delete_object(Bucket=BUCKET, Key=key.name)
+            answered(self.client.delete_object(Bucket=BUCKET, Key=key.name))
             key.acknowledged, key.in_flight = ABSENT, []
             return
         size = self.random.choice([0, 10, 4096, 60_000, 131_072, 200_000, 1_500_000])
@@ -83,9 +89,10 @@ class Writer(threading.Thread):
             parts = [{"PartNumber": n, "ETag": self.client.upload_part(
                 Bucket=BUCKET, Key=key.name, UploadId=upload, PartNumber=n, Body=piece)["ETag"]}
                 for n, piece in ((1, body[:PART]), (2, body[PART:]))]
-            self.client.complete_multipart_upload(Bucket=BUCKET, Key=key.name, UploadId=upload, MultipartUpload={"Parts": parts})
+            answered(self.client.complete_multipart_upload(Bucket=BUCKET, Key=key.name, UploadId=upload,
+                                                           MultipartUpload={"Parts": parts}))
         else:
-            self.client.put_object(Bucket=BUCKET, Key=key.name, Body=body)
+            answered(self.client.put_object(Bucket=BUCKET, Key=key.name, Body=body))
         key.acknowledged, key.in_flight = state, []
 
 

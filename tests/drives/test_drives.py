@@ -23,13 +23,13 @@ def body_of(number):
 class Drives(unittest.TestCase):
     def fill(self, client, first, last):
         for number in range(first, last):
-            client.put_object(Bucket="d", Key=f"o{number:04}", Body=body_of(number))
+            client.put_object(Bucket="drives", Key=f"o{number:04}", Body=body_of(number))
 
     def verify(self, client, last):
-        listed = [o["Key"] for page in client.get_paginator("list_objects_v2").paginate(Bucket="d") for o in page.get("Contents", [])]
+        listed = [o["Key"] for page in client.get_paginator("list_objects_v2").paginate(Bucket="drives") for o in page.get("Contents", [])]
         self.assertEqual(listed, [f"o{number:04}" for number in range(last)])
         for number in range(last):
-            self.assertEqual(client.get_object(Bucket="d", Key=f"o{number:04}")["Body"].read(), body_of(number), number)
+            self.assertEqual(client.get_object(Bucket="drives", Key=f"o{number:04}")["Body"].read(), body_of(number), number)
 
     def status(self, server):
         done = subprocess.run([binary(), "admin", "status", "--json", "--endpoint", server.endpoint],
@@ -69,7 +69,7 @@ class Drives(unittest.TestCase):
     def test_a_drive_vanishes_while_running_and_comes_back_empty(self):
         with Server(drives=4) as server:
             client = server.boto3()
-            client.create_bucket(Bucket="d")
+            client.create_bucket(Bucket="drives")
             self.fill(client, 0, 60)
             shutil.rmtree(server.drive(2))
             self.verify(client, 60)
@@ -85,7 +85,7 @@ class Drives(unittest.TestCase):
     def test_restart_with_a_missing_drive_then_with_the_old_one_back(self):
         with Server(drives=4) as server:
             client = server.boto3()
-            client.create_bucket(Bucket="d")
+            client.create_bucket(Bucket="drives")
             self.fill(client, 0, 40)
             server.stop()
             shutil.move(server.drive(3), server.folder / "away")
@@ -102,7 +102,7 @@ class Drives(unittest.TestCase):
     def test_swapped_drives_are_known_by_their_id(self):
         with Server(drives=4) as server:
             client = server.boto3()
-            client.create_bucket(Bucket="d")
+            client.create_bucket(Bucket="drives")
             self.fill(client, 0, 20)
             server.stop()
             os.rename(server.drive(1), server.folder / "x")
@@ -116,7 +116,7 @@ class Drives(unittest.TestCase):
             other.stop()
             with Server(drives=4) as server:
                 client = server.boto3()
-                client.create_bucket(Bucket="d")
+                client.create_bucket(Bucket="drives")
                 server.stop()
                 shutil.rmtree(server.drive(2))
                 shutil.copytree(other.drive(2), server.drive(2))
@@ -127,7 +127,7 @@ class Drives(unittest.TestCase):
 
     def test_too_few_drives_are_refused(self):
         with Server(drives=4) as server:
-            server.boto3().create_bucket(Bucket="d")
+            server.boto3().create_bucket(Bucket="drives")
             server.stop()
             for number in (1, 2, 3):
                 shutil.move(server.drive(number), server.folder / f"away{number}")
@@ -138,7 +138,7 @@ class Drives(unittest.TestCase):
     def test_rotten_shards_are_served_around_and_repaired(self):
         with Server(drives=4, options=["--scrub-rate", "0"]) as server:
             client = server.boto3()
-            client.create_bucket(Bucket="d")
+            client.create_bucket(Bucket="drives")
             self.fill(client, 0, 30)
             self.rot(server.drive(1))
             self.verify(client, 30)
