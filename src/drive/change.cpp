@@ -101,6 +101,14 @@ Result<void> delete_rows(UnitChanges& c, UnitView& view, const std::vector<RowIn
     for (const auto& pending : above)
       for (const auto& put : pending->puts) note(put.info);
   }
+  if (!target.whole) {
+    // Settled rows stay. The one of the same version may name the same data: a pending that goes
+    // had only changed it.
+    for (const auto& row : rows) {
+      CAIRN_ASSIGN(const auto settled, view.settled_version(row.id.order));
+      if (settled && !contains(rows, settled->id)) note(*settled);
+    }
+  }
   const auto unit = unit_hash(view.unit());
   for (const auto& row : rows) {
     c.batch.remove(Family::records, row_key(view.unit(), row.id));
@@ -171,6 +179,9 @@ Result<Accepted> complete(UnitChanges& c, UnitView& view, std::uint8_t shard,
   for (const auto& row : rows.rows) {
     CAIRN_ASSIGN(const bool here, view.has_row(row.info.id));
     if (!here) continue;
+    CAIRN_ASSIGN(const Row stored, view.row(row.info.id));
+    CAIRN_ASSIGN(const RowInfo info, info_of(stored));
+    if (info != row.info) continue;  // no leader sends that: data of another row is not taken in
     CAIRN_TRY(c.data.name(unit, shard, row, true, rows.absent, shards, out.reply.missing));
   }
   out.changed = !c.batch.empty();

@@ -172,8 +172,8 @@ io::Task<Result<void>> format_drive(io::FileSystem& files, std::string path, For
   CAIRN_CO_TRY(co_await files.sync_directory(at(path, "blobs")));
   CAIRN_CO_TRY(co_await files.sync_directory(path));
   // The directory's own name: its parent may belong to somebody else, and then it was there before.
-  if (const auto slash = path.rfind('/'); slash != std::string::npos && slash > 0) {
-    auto synced = co_await files.sync_directory(path.substr(0, slash));
+  if (const auto slash = path.rfind('/'); slash != std::string::npos) {
+    auto synced = co_await files.sync_directory(slash == 0 ? "/" : path.substr(0, slash));
     if (!synced)
       log::warn("the directory above a drive cannot be synced",
                 {{"path", path}, {"reason", synced.error().message}});

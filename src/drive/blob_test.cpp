@@ -1,0 +1,454 @@
+// Blob files: what is written is read, and nothing damaged is ever handed out.
+#include "drive/blob_file.h"
+#include "drive/testing/drive_fixture.h"
+#include "io/testing/faulty.h"
+
+namespace cairn::drive {
+namespace {
+
+using testing::kPartition;
+using testing::make_row;
+using testing::unit_of;
+using testing::value_of;
+using Kind = model::Record::DataKind;
+
+class BlobTest : public testing::DriveFixture {
+ protected:
+  const BlobName name{value_of(1), 2};
+  const model::UnitKey a = unit_of("a");
+
+  std::string file() {
+    auto text = executor.run(files.read_file(blob_path(name)));
+    EXPECT_TRUE(text);
+    return text ? *text : std::string{};
+  }
+  std::string blob_path(BlobName n) const {
+    return path + "/blobs/" + n.data_id.hex().substr(30) + "/" + blob_file_name(n);
+  }
+  bool exists(BlobName n) { return executor.run(files.read_file(blob_path(n))).has_value(); }
+  void replace(const std::string& content) {
+    must(executor.run(files.replace_file(blob_path(name), content)));
+  }
+  std::size_t temporaries() { return executor.run(files.list(path + "/tmp"))->size(); }
+
+  Row blob_row(Stamp s, BlobName blob, Stamp order = {}) {
+    return make_row(order.is_zero() ? s : order, s, {.kind = Kind::blob, .data_id = blob.data_id});
+  }
+  Result<MutateReply> send(std::shared_ptr<const Mutation> m, std::uint8_t shard) {
+    return executor.run(drive->mutate({fence(), shard, std::move(m), {}}));
+  }
+};
+
+TEST_F(BlobTest, WritesAndReadsEverySize) {
+  for (const std::size_t size :
+       {std::size_t{0}, std::size_t{1}, std::size_t{4095}, kBlobBlockBytes - 1, kBlobBlockBytes,
+        kBlobBlockBytes + 1, 3 * kBlobBlockBytes + 17}) {
+    const BlobName n{value_of(100 + size), 1};
+    must(write_blob(n, size));
+    auto bytes = read_blob(n);
+    ASSERT_TRUE(bytes) << bytes.error().message;
+    EXPECT_EQ(*bytes, blob_bytes(n, size));
+  }
+  EXPECT_EQ(temporaries(), 0u);
+}
+
+TEST_F(BlobTest, PiecesOfAnySizeMakeTheSameFile) {
+  const std::string bytes = blob_bytes(name, 200'000);
+  must(write_blob(name, bytes.size()));
+  const std::string whole = file();
+  for (const std::size_t step : {std::size_t{1000}, std::size_t{65'537}, kBlobBlockBytes}) {
+    auto writer = executor.run(drive->create_blob(name));
+    ASSERT_TRUE(writer);
+    for (std::size_t at = 0; at < bytes.size(); at += step) {
+      const auto piece = std::string_view(bytes).substr(at, step);
+      const auto half = piece.size() / 2;
+      must(executor.run((*writer)->append(
+          {io::as_bytes(piece.substr(0, half)), io::as_bytes(piece.substr(half))})));
+    }
+    must(executor.run((*writer)->finish()));
+    EXPECT_EQ(file(), whole);
+  }
+}
+
+TEST_F(BlobTest, ReadsAnyRange) {
+  const std::size_t size = 3 * kBlobBlockBytes + 500;
+  must(write_blob(name, size));
+  const std::string bytes = blob_bytes(name, size);
+  auto reader = executor.run(drive->open_blob(name));
+  ASSERT_TRUE(reader);
+  for (const std::uint64_t offset :
+       {std::uint64_t{0}, std::uint64_t{1}, std::uint64_t{65'535}, std::uint64_t{65'536},
+        std::uint64_t{196'000}, std::uint64_t{size - 1}, std::uint64_t{size}}) {
+    for (const std::size_t length : {std::size_t{0}, std::size_t{1}, std::size_t{70'000}, size}) {
+      if (offset + length > size) continue;
+      std::vector<std::byte> room(blob_read_room(offset, length));
+      auto read = executor.run((*reader)->read(offset, length, room));
+      ASSERT_TRUE(read) << offset << " " << length;
+      EXPECT_EQ(io::as_text(*read), bytes.substr(offset, length));
+    }
+  }
+  std::vector<std::byte> room(kBlobBlockBytes);
+  EXPECT_FALSE(executor.run((*reader)->read(size, 1, room)));
+  EXPECT_FALSE(executor.run((*reader)->read(0, 70'000, room)));
+}
+
+TEST_F(BlobTest, AnUnfinishedBlobHasNoName) {
+  auto writer = executor.run(drive->create_blob(name));
+  ASSERT_TRUE(writer);
+  const std::string bytes = blob_bytes(name, 100'000);
+  must(executor.run((*writer)->append({io::as_bytes(bytes)})));
+  auto open = executor.run(drive->open_blob(name));
+  ASSERT_FALSE(open);
+  EXPECT_EQ(open.code(), Code::not_found);
+  writer->reset();
+  executor.run_until_idle();
+  EXPECT_EQ(temporaries(), 0u);
+}
+
+TEST_F(BlobTest, ATornFileIsNeverABlob) {
+  must(write_blob(name, 150'000));
+  const std::string whole = file();
+  for (std::size_t cut = 0; cut < whole.size(); cut += (cut + 500 > whole.size() ? 1 : 997)) {
+    replace(whole.substr(0, cut));
+    auto bytes = read_blob(name);
+    ASSERT_FALSE(bytes) << cut;
+    EXPECT_EQ(bytes.code(), Code::corrupt);
+  }
+  replace(whole + "x");
+  EXPECT_FALSE(read_blob(name));
+}
+
+TEST_F(BlobTest, AFlippedBitInAnyBlockIsNoticed) {
+  const std::size_t size = 4 * kBlobBlockBytes + 100;
+  must(write_blob(name, size));
+  const std::string whole = file();
+  // Within the data, the table and the trailer. The header's padding is no data.
+  for (std::size_t at = kBlobDataOffset; at < whole.size();
+       at += at < whole.size() - 120 ? 7001 : 1) {
+    std::string damaged = whole;
+    damaged[at] = static_cast<char>(damaged[at] ^ 0x10);
+    replace(damaged);
+    auto bytes = read_blob(name);
+    ASSERT_FALSE(bytes) << at;
+    EXPECT_EQ(bytes.code(), Code::corrupt);
+  }
+}
+
+TEST_F(BlobTest, OnlyTheDamagedBlockIsLost) {
+  must(write_blob(name, 3 * kBlobBlockBytes));
+  std::string damaged = file();
+  damaged[kBlobDataOffset + kBlobBlockBytes + 5] ^= 1;
+  replace(damaged);
+  auto reader = executor.run(drive->open_blob(name));
+  ASSERT_TRUE(reader);
+  std::vector<std::byte> room(kBlobBlockBytes);
+  EXPECT_TRUE(executor.run((*reader)->read(0, kBlobBlockBytes, room)));
+  EXPECT_FALSE(executor.run((*reader)->read(kBlobBlockBytes, 10, room)));
+  EXPECT_TRUE(executor.run((*reader)->read(2 * kBlobBlockBytes, kBlobBlockBytes, room)));
+}
+
+TEST_F(BlobTest, BlocksAndBlobsThatChangedPlacesAreNoticed) {
+  must(write_blob(name, 2 * kBlobBlockBytes));
+  std::string swapped = file();
+  const auto first = swapped.substr(kBlobDataOffset, kBlobBlockBytes);
+  swapped.replace(kBlobDataOffset, kBlobBlockBytes,
+                  swapped.substr(kBlobDataOffset + kBlobBlockBytes, kBlobBlockBytes));
+  swapped.replace(kBlobDataOffset + kBlobBlockBytes, kBlobBlockBytes, first);
+  replace(swapped);
+  EXPECT_FALSE(read_blob(name));
+  const BlobName other{value_of(2), 2};
+  must(write_blob(other, 2 * kBlobBlockBytes));
+  replace(*executor.run(files.read_file(blob_path(other))));
+  EXPECT_FALSE(read_blob(name));
+}
+
+TEST_F(BlobTest, AFinishedBlobSurvivesAPowerCutAndTheSweepTakesItUnnamed) {
+  must(write_blob(name, 100'000));
+  drive.reset();
+  files.power_cut_losing_all();
+  disk.crash_losing_all();
+  executor.run_until_idle();
+  EXPECT_TRUE(exists(name));
+  mount();
+  executor.run_until_idle();
+  EXPECT_FALSE(exists(name));
+}
+
+TEST_F(BlobTest, ANamedBlobSurvivesTheSweepAndGoesWithItsLastName) {
+  must(write_blob(name, 100'000));
+  const Stamp s1 = next(), s2 = next();
+  auto reply = send(whole(a, s1, {blob_row(s1, name)}), name.shard);
+  ASSERT_TRUE(reply);
+  EXPECT_TRUE(reply->held());
+  crash_losing_all();
+  executor.run_until_idle();
+  ASSERT_TRUE(exists(name));
+  EXPECT_EQ(*read_blob(name), blob_bytes(name, 100'000));
+  // Overwritten: it goes when the settle is synced, not before.
+  promise(2);
+  settle(a, s1);
+  accept(whole(a, {2, s2.sequence}, {}));
+  EXPECT_TRUE(exists(name));
+  settle(a, {2, s2.sequence});
+  EXPECT_TRUE(exists(name));
+  executor.run_until_idle();
+  EXPECT_FALSE(exists(name));
+  EXPECT_TRUE(keys(Family::refs).empty());
+}
+
+TEST_F(BlobTest, AReaderKeepsAnUnlinkedBlob) {
+  must(write_blob(name, 100'000));
+  const Stamp s1 = next(), s2 = next();
+  ASSERT_TRUE(send(whole(a, s1, {blob_row(s1, name)}), name.shard));
+  settle(a, s1);
+  auto reader = executor.run(drive->open_blob(name));
+  ASSERT_TRUE(reader);
+  accept(whole(a, s2, {}));
+  settle(a, s2);
+  executor.run_until_idle();
+  EXPECT_FALSE(exists(name));
+  std::vector<std::byte> room(blob_read_room(0, 100'000));
+  auto bytes = executor.run((*reader)->read(0, 100'000, room));
+  ASSERT_TRUE(bytes);
+  EXPECT_EQ(io::as_text(*bytes), blob_bytes(name, 100'000));
+}
+
+TEST_F(BlobTest, ARowWithoutItsBlobIsHeldIncomplete) {
+  const Stamp s1 = next();
+  auto reply = send(whole(a, s1, {blob_row(s1, name)}), name.shard);
+  ASSERT_TRUE(reply);
+  EXPECT_EQ(reply->refusal, Refusal::none);
+  ASSERT_EQ(reply->missing.size(), 1u);
+  EXPECT_EQ(reply->missing[0].data_id, name.data_id);
+  EXPECT_FALSE(reply->held());
+  UnitState state = inspect(a);
+  ASSERT_EQ(state.pendings.size(), 1u);
+  EXPECT_EQ(state.pendings[0].missing.size(), 1u);
+  // Settled all the same: then the settled state lacks it, also after a crash.
+  settle(a, s1);
+  crash();
+  promise(2);
+  settle(a, s1);
+  state = inspect(a);
+  EXPECT_EQ(state.missing.size(), 1u);
+  // A repair writes it.
+  must(write_blob(name, 1000));
+  EXPECT_TRUE(inspect(a).missing.empty());
+  crash_losing_all();
+  EXPECT_TRUE(read_blob(name));
+}
+
+TEST_F(BlobTest, ARepetitionFindsTheBlobThatCameMeanwhile) {
+  const Stamp s1 = next();
+  const auto m = whole(a, s1, {blob_row(s1, name)});
+  EXPECT_FALSE(send(m, name.shard)->held());
+  EXPECT_FALSE(send(m, name.shard)->held());
+  must(write_blob(name, 1000));
+  EXPECT_TRUE(send(m, name.shard)->held());
+}
+
+TEST_F(BlobTest, ADamagedOrForeignFileUnderTheNameIsNoShard) {
+  replace("garbage");
+  const Stamp s1 = next();
+  EXPECT_FALSE(send(whole(a, s1, {blob_row(s1, name)}), name.shard)->held());
+}
+
+// protocol.md 9.2: a completed upload names its parts' blobs, and the parts may go.
+TEST_F(BlobTest, CompletingAnUploadKeepsTheBlobsOfItsParts) {
+  model::UploadId upload;
+  std::vector<model::DataPart> parts;
+  std::vector<model::UnitKey> units;
+  std::vector<Stamp> stamps;
+  for (std::uint16_t i = 1; i <= 3; ++i) {
+    const BlobName blob{value_of(10u + i), 0};
+    must(write_blob(blob, 1000));
+    units.push_back(model::UnitKey::part(model::BucketId{7}, "big", upload, i));
+    const Stamp s = next();
+    stamps.push_back(s);
+    auto reply = send(whole(units.back(), s, {blob_row(s, blob)}), 0);
+    ASSERT_TRUE(reply->held());
+    settle(units.back(), s);
+    model::DataPart part;
+    part.data_id = blob.data_id;
+    part.size = 1000;
+    part.part_number = i;
+    part.layout.profile = {1, 0};
+    part.layout.chunk_bytes = 4096;
+    parts.push_back(part);
+  }
+  crash();  // so that nothing but the index knows the blobs
+  promise(2);
+  const Stamp s = next();
+  Row row = make_row(s, s, {.kind = Kind::parts, .data_id = value_of(50)});
+  row.parts = model::encode_parts(parts);
+  const model::UnitKey big = unit_of("big");
+  auto completed = send(whole(big, s, {row}), 0);
+  ASSERT_TRUE(completed);
+  EXPECT_TRUE(completed->held());
+  settle(big, s);
+  for (std::size_t i = 0; i < units.size(); ++i) {
+    settle(units[i], stamps[i]);
+    const Stamp gone = next();
+    accept(whole(units[i], gone, {}));
+    settle(units[i], gone);
+  }
+  executor.run_until_idle();
+  for (const auto& part : parts) EXPECT_TRUE(exists({part.data_id, 0}));
+  EXPECT_EQ(inspect(big).rows.at(0).parts, row.parts);
+  const Stamp end = next();
+  accept(whole(big, end, {}));
+  settle(big, end);
+  executor.run_until_idle();
+  for (const auto& part : parts) EXPECT_FALSE(exists({part.data_id, 0}));
+  EXPECT_TRUE(keys(Family::parts).empty());
+  EXPECT_TRUE(keys(Family::refs).empty());
+}
+
+TEST_F(BlobTest, ACompletionThatLacksAPartIsIncomplete) {
+  std::vector<model::DataPart> parts(2);
+  for (std::size_t i = 0; i < 2; ++i) {
+    parts[i].data_id = value_of(10 + i);
+    parts[i].size = 1000;
+    parts[i].part_number = static_cast<std::uint32_t>(i + 1);
+    parts[i].layout.profile = {1, 0};
+    parts[i].layout.chunk_bytes = 4096;
+  }
+  must(write_blob({parts[0].data_id, 0}, 1000));
+  const Stamp s = next();
+  Row row = make_row(s, s, {.kind = Kind::parts, .data_id = value_of(50)});
+  row.parts = model::encode_parts(parts);
+  auto reply = send(whole(a, s, {row}), 0);
+  ASSERT_TRUE(reply);
+  ASSERT_EQ(reply->missing.size(), 1u);
+  EXPECT_EQ(reply->missing[0].data_id, parts[1].data_id);
+}
+
+TEST_F(BlobTest, DiscardingTakesOnlyWhatNothingNames) {
+  const BlobName other{value_of(2), 2};
+  must(write_blob(name, 1000));
+  must(write_blob(other, 1000));
+  const Stamp s1 = next();
+  ASSERT_TRUE(send(whole(a, s1, {blob_row(s1, name)}), name.shard));
+  must(executor.run(drive->discard_blob(name)));
+  must(executor.run(drive->discard_blob(other)));
+  executor.run_until_idle();
+  EXPECT_TRUE(exists(name));
+  EXPECT_FALSE(exists(other));
+}
+
+TEST_F(BlobTest, QuarantineMovesADamagedBlobAsideAndMarksItMissing) {
+  must(write_blob(name, 1000));
+  const Stamp s1 = next();
+  ASSERT_TRUE(send(whole(a, s1, {blob_row(s1, name)}), name.shard));
+  settle(a, s1);
+  must(executor.run(drive->quarantine(name, false)));
+  EXPECT_FALSE(exists(name));
+  EXPECT_EQ(executor.run(files.list(path + "/quarantine"))->size(), 1u);
+  EXPECT_EQ(inspect(a).missing.size(), 1u);
+  must(write_blob(name, 1000));
+  EXPECT_TRUE(inspect(a).missing.empty());
+}
+
+TEST_F(BlobTest, ARepairReplacesADamagedBlobInPlace) {
+  must(write_blob(name, 1000));
+  const Stamp s1 = next();
+  ASSERT_TRUE(send(whole(a, s1, {blob_row(s1, name)}), name.shard));
+  std::string damaged = file();
+  damaged[kBlobDataOffset] ^= 1;
+  replace(damaged);
+  EXPECT_FALSE(read_blob(name));
+  must(write_blob(name, 1000));
+  EXPECT_EQ(*read_blob(name), blob_bytes(name, 1000));
+}
+
+// -- inline shards
+
+class InlineTest : public BlobTest {
+ protected:
+  Row inline_row(Stamp s, std::uint64_t data, Stamp order = {}, std::string meta = {}) {
+    return make_row(order.is_zero() ? s : order, s,
+                    {.kind = Kind::inline_, .data_id = value_of(data), .meta = std::move(meta)});
+  }
+  InlineShard shard(std::uint64_t data, const std::string& text) {
+    return {value_of(data), io::Slice::of(text)};
+  }
+  Result<std::string> read_back(std::uint64_t data) {
+    auto slice = executor.run(drive->read_inline(value_of(data)));
+    if (!slice) return Error{std::move(slice.error())};
+    return std::string(io::as_text(slice->bytes));
+  }
+};
+
+TEST_F(InlineTest, IsReadWithItsRowAndGoesWithIt) {
+  const Stamp s1 = next(), s2 = next();
+  EXPECT_TRUE(accept(whole(a, s1, {inline_row(s1, 1)}), {shard(1, "hello")}).held());
+  EXPECT_EQ(*read_back(1), "hello");
+  settle(a, s1);
+  crash_losing_all();
+  promise(2);
+  ReadRequest request;
+  request.drive = id;
+  request.partition = kPartition;
+  request.map_epoch = testing::kEpoch;
+  request.unit = a;
+  request.want_inline = true;
+  auto reply = executor.run(drive->read(request));
+  ASSERT_TRUE(reply && reply->inline_shard && *reply->inline_shard);
+  EXPECT_EQ(io::as_text((*reply->inline_shard)->bytes), "hello");
+  const Stamp s3{2, s2.sequence};
+  EXPECT_TRUE(accept(whole(a, s3, {inline_row(s3, 2)}), {shard(2, "world")}).held());
+  settle(a, s3);
+  EXPECT_EQ(read_back(1).code(), Code::not_found);
+  EXPECT_EQ(*read_back(2), "world");
+  EXPECT_EQ(keys(Family::inline_data).size(), 1u);
+}
+
+TEST_F(InlineTest, AChangeOfMetadataAndARestampKeepTheShard) {
+  const Stamp s1 = next(), s2 = next(), s3 = next();
+  accept(whole(a, s1, {inline_row(s1, 1)}), {shard(1, "hello")});
+  settle(a, s1);
+  EXPECT_TRUE(accept(whole(a, s2, {inline_row(s2, 1, s1, "tags")}, s1)).held());
+  EXPECT_TRUE(accept(whole(a, s3, {inline_row(s3, 1, s1, "tags")})).held());
+  settle(a, s3);
+  EXPECT_EQ(*read_back(1), "hello");
+  EXPECT_EQ(keys(Family::inline_data).size(), 1u);
+  EXPECT_EQ(read(a).row_count, 1u);
+}
+
+TEST_F(InlineTest, MissingShardsComeWithARepetitionOrAnInstall) {
+  const Stamp s1 = next();
+  const auto m = whole(a, s1, {inline_row(s1, 1)});
+  EXPECT_EQ(accept(m).missing.size(), 1u);
+  EXPECT_TRUE(accept(m, {shard(1, "late")}).held());
+  EXPECT_EQ(*read_back(1), "late");
+  const model::UnitKey b = unit_of("b");
+  const Stamp s2 = next();
+  accept(whole(b, s2, {inline_row(s2, 2)}));
+  settle(b, s2);
+  EXPECT_EQ(inspect(b).missing.size(), 1u);
+  InstallRequest request{fence(), 0, b, s2, {inline_row(s2, 2)}, {shard(2, "repaired")}};
+  auto reply = executor.run(drive->install(request));
+  ASSERT_TRUE(reply);
+  EXPECT_TRUE(reply->held());
+  EXPECT_TRUE(inspect(b).missing.empty());
+  EXPECT_TRUE(keys(Family::missing).empty());
+}
+
+TEST_F(InlineTest, ADamagedShardIsNeverServedAndCanBeQuarantined) {
+  const Stamp s1 = next();
+  accept(whole(a, s1, {inline_row(s1, 1)}), {shard(1, "hello")});
+  settle(a, s1);
+  auto index = disk.open();
+  auto batch = index->batch();
+  std::string value = disk.tables()[static_cast<std::size_t>(Family::inline_data)]->begin()->second;
+  value.back() ^= 1;
+  batch->put(Family::inline_data, value_of(1).raw(), {value});
+  must(index->write(*batch, true));
+  EXPECT_EQ(read_back(1).code(), Code::corrupt);
+  must(executor.run(drive->quarantine({value_of(1), 0}, true)));
+  EXPECT_EQ(read_back(1).code(), Code::not_found);
+  EXPECT_EQ(inspect(a).missing.size(), 1u);
+}
+
+}  // namespace
+}  // namespace cairn::drive

@@ -1,0 +1,25 @@
+// Keys and values of the index, and its log, of any bytes.
+#include "base/assert.h"
+#include "drive/format_file.h"
+#include "drive/layout.h"
+#include "drive/wal_check.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  using namespace cairn::drive;
+  const std::string_view text(reinterpret_cast<const char*>(data), size);
+  if (const auto key = decode_record_key(text); key && key->row) {
+    CAIRN_ASSERT(row_key(key->unit, *key->row) == text);
+  }
+  static_cast<void>(decode_row(text));
+  if (const auto head = decode_head(text)) CAIRN_ASSERT(encode_head(*head).size() == text.size());
+  if (size > 16) {
+    const std::string key = pending_key("u", {1, 2});
+    if (const auto pending = decode_pending("u", key, text))
+      CAIRN_ASSERT(decode_pending("u", key, encode_pending(*pending)).has_value());
+  }
+  static_cast<void>(decode_partition(std::string_view("p\0\0\0\1", 5), text));
+  static_cast<void>(decode_ref(text));
+  static_cast<void>(decode_format(text));
+  static_cast<void>(scan_wal(text));
+  return 0;
+}
