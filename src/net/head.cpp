@@ -211,26 +211,27 @@ HeadScanner::Step HeadScanner::refuse(int status) {
   return Step::bad;
 }
 
+// The order of the checks makes the verdict the same however the bytes arrive.
 HeadScanner::Step HeadScanner::scan(std::string_view input) {
   if (status_ != 0) return Step::bad;
-  while (seen_ < input.size()) {
-    const void* found = std::memchr(input.data() + seen_, '\n', input.size() - seen_);
-    if (found == nullptr) {
-      seen_ = input.size();
-      break;
-    }
-    const auto lf = static_cast<std::size_t>(static_cast<const char*>(found) - input.data());
+  for (;;) {
+    // What begins like no method (a TLS hello, say) is not waited for.
+    if (fields_begin_ == 0 && line_ < input.size() && input[line_] != '\r' &&
+        !is_token_char(input[line_]))
+      return refuse(400);
+    const void* found = seen_ < input.size()
+                            ? std::memchr(input.data() + seen_, '\n', input.size() - seen_)
+                            : nullptr;
+    seen_ = found ? static_cast<std::size_t>(static_cast<const char*>(found) - input.data())
+                  : input.size();
+    if (const Step step = unfinished(seen_); step != Step::need_more || !found) return step;
+    const std::size_t lf = seen_;
     if (lf == line_ || input[lf - 1] != '\r') return refuse(400);
     const auto line = input.substr(line_, lf - 1 - line_);
     seen_ = line_ = lf + 1;
     const Step step = line_ended(line);
     if (step != Step::need_more) return step;
   }
-  // What begins like no method (a TLS hello, say) is not waited for.
-  if (fields_begin_ == 0 && input.size() > line_ && input[line_] != '\r' &&
-      !is_token_char(input[line_]))
-    return refuse(400);
-  return unfinished(input.size());
 }
 
 // need_more: the head goes on after this line.

@@ -92,7 +92,7 @@ TEST(RequestHead, RefusedTheSameHoweverItArrives) {
   std::string many = "GET / HTTP/1.1\r\nHost: h\r\n";
   for (int i = 0; i < 30; ++i) many += "A: b\r\n";
   many += "\r\n";
-  const std::string nul("GET / HTTP/1.1\r\nHost: h\r\nX: a\0b\r\n\r\n", 37);
+  const std::string nul = std::string("GET / HTTP/1.1\r\nHost: h\r\nX: a") + '\0' + "b\r\n\r\n";
   const Case cases[] = {
       {"GET / HTTP/1.1\r\nHost: h\r\n\r\n", 0},
       {"\r\n\r\nGET / HTTP/1.1\r\nHost: h\r\n\r\n", 0},
@@ -128,6 +128,7 @@ TEST(RequestHead, RefusedTheSameHoweverItArrives) {
       {"GET * HTTP/1.1\r\nHost: h\r\n\r\n", 400},
       {"CONNECT h:80 HTTP/1.1\r\nHost: h\r\n\r\n", 400},
       {"G(T / HTTP/1.1\r\nHost: h\r\n\r\n", 400},
+      {":37 GMT\r\nHost: h\r\n", 400},
       {"\x16\x03\x01\x02", 400},  // a TLS hello
       {"GET / HTTP/2.0\r\nHost: h\r\n\r\n", 505},
       {"GET / HTTP/1.2\r\nHost: h\r\n\r\n", 505},
