@@ -175,8 +175,9 @@ io::Task<void> Chores::work_loop(Queue* queue, Work work, unsigned attempts,
     while (wake.try_pop()) {
     }
     std::vector<Task> failed;
-    for (;;) {
-      std::vector<Task> tasks = queue->take(kAtOnce);
+    // What comes in meanwhile is for the next round.
+    for (std::size_t left = queue->size(); left > 0; left -= std::min(left, kAtOnce)) {
+      std::vector<Task> tasks = queue->take(std::min(left, kAtOnce));
       if (tasks.empty() || core_.stopping.load()) break;
       std::vector<io::Task<Result<void>>> running;
       for (const Task& task : tasks) running.push_back(work(task.unit));

@@ -66,6 +66,12 @@ std::vector<unsigned> preferred_slots(const PartitionView& view) {
   return slots;
 }
 
+bool may_reach_quorum(const PartitionView& view) {
+  const auto usable =
+      std::ranges::count_if(view.members, [](const Member& m) { return m.device->usable(); });
+  return static_cast<unsigned>(usable) >= view.w;
+}
+
 io::Task<Result<void>> confirm_term(Core& core, View view) {
   Fanout<Result<drive::PartitionState>> fanout(core.deadlines);
   const auto slots = preferred_slots(*view);

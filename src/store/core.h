@@ -93,6 +93,9 @@ struct Core {
 // before rebuilding ones, those without a repair backlog first; failed ones are left out.
 std::vector<unsigned> preferred_slots(const PartitionView& view);
 
+// As many members as the write quorum are in service.
+bool may_reach_quorum(const PartitionView& view);
+
 // 3.3: R members, not rebuilding, confirm that they promised no newer term. unavailable otherwise.
 io::Task<Result<void>> confirm_term(Core& core, View view);
 

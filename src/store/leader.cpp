@@ -58,7 +58,7 @@ io::Task<Result<Committed>> Leader::commit_locked(View view, Commit commit) {
     co_return co_await write(view, nullptr, std::move(commit), std::move(effect), stamp);
   }
   if (settled == nullptr) {
-    CAIRN_CO_ASSIGN(settled, co_await resolver_.current(view, commit.unit));
+    CAIRN_CO_ASSIGN(settled, co_await current(view, commit.unit));
   }
   const bool updates = std::holds_alternative<UpdateVersion>(commit.intent);
   CAIRN_CO_ASSIGN(auto loaded, co_await loader_.current(view, commit.unit, settled,
@@ -87,9 +87,16 @@ io::Task<Result<Committed>> Leader::commit_locked(View view, Commit commit) {
   co_return co_await write(view, settled, std::move(commit), std::move(*effect), stamp);
 }
 
+// A unit that cannot be decided now is tried again soon.
+io::Task<Result<SettledPtr>> Leader::current(View view, UnitKey unit) {
+  Result<SettledPtr> settled = co_await resolver_.current(view, unit);
+  if (!settled) chores_.doubt(std::move(unit));
+  co_return settled;
+}
+
 io::Task<Result<void>> Leader::check_guards(View view, const Commit& commit) {
   for (const Guard& guard : commit.guards) {
-    CAIRN_CO_ASSIGN(SettledPtr settled, co_await resolver_.current(view, guard.unit));
+    CAIRN_CO_ASSIGN(SettledPtr settled, co_await current(view, guard.unit));
     CAIRN_CO_ASSIGN(auto loaded,
                     co_await loader_.current(view, guard.unit, settled, std::nullopt, false));
     const drive::Row* latest = loaded->current.latest;
@@ -139,6 +146,9 @@ io::Task<Result<Committed>> Leader::write(View view, SettledPtr settled, Commit 
     out->inline_shards = std::move(put->inline_shards);
   out->mutation = std::move(mutation);
 
+  // Nothing was sent: for once the outcome of a failed write is known.
+  if (!may_reach_quorum(*view))
+    co_return Error{Code::unavailable, "too few drives for a write quorum"};
   const Outcome outcome = co_await sender_.send(view, out);
   if (!outcome.settled) co_return failed(view, commit.unit, outcome);
 
@@ -198,7 +208,7 @@ io::Task<Result<Leader::Decided>> Leader::decided(UnitKey unit) {
   if (core_.stopping.load()) co_return Error{Code::unavailable, "the store is shutting down"};
   Partition::Lock lock = co_await partition.lock(std::string(unit.lock_key()));
   const View view = core_.members.view_of(unit);
-  CAIRN_CO_ASSIGN(SettledPtr settled, co_await resolver_.current(view, std::move(unit)));
+  CAIRN_CO_ASSIGN(SettledPtr settled, co_await current(view, std::move(unit)));
   CAIRN_CO_TRY(co_await confirm_term(core_, view));
   co_return Decided{std::move(pass), std::move(lock), view, std::move(settled)};
 }

@@ -39,6 +39,7 @@ class Leader {
 
  private:
   io::Task<Result<Committed>> commit_locked(View view, Commit commit);
+  io::Task<Result<std::shared_ptr<const Settled>>> current(View view, model::UnitKey unit);
   io::Task<Result<void>> check_guards(View view, const Commit& commit);
   io::Task<Result<Committed>> write(View view, std::shared_ptr<const Settled> settled,
                                     Commit commit, Effect effect, model::Stamp stamp);

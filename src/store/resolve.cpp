@@ -247,6 +247,10 @@ io::Task<Result<SettledPtr>> Resolver::complete(View view, UnitKey unit, unsigne
 }
 
 io::Task<Result<SettledPtr>> Resolver::restamp(View view, Mutation value) {
+  // Not even tried when it cannot succeed: every try leaves one more pending on the drives that
+  // take it.
+  if (!may_reach_quorum(*view))
+    co_return Error{Code::unavailable, "too few drives for a write quorum"};
   core_.metrics.restamps.add();
   Partition& partition = core_.partition(view->id);
   auto out = std::make_shared<Outgoing>();
@@ -270,7 +274,6 @@ io::Task<Result<SettledPtr>> Resolver::restamp(View view, Mutation value) {
   const Outcome outcome = co_await sender_.send(view, out);
   if (!outcome.settled) {
     // 5.3c: `cur` once W hold it, else 503.
-    chores_.doubt(unit);
     co_return Error{Code::unavailable, "too few drives took the value that was to be completed"};
   }
   SettledPtr settled = make_settled(stamp, std::move(rows));

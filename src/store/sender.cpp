@@ -50,6 +50,11 @@ io::Task<Sender::Reply> Sender::deliver(View view, unsigned slot,
   std::vector<drive::InlineShard> shards;
   if (slot < out->inline_shards.size()) shards.push_back(out->inline_shards[slot]);
   std::shared_ptr<const Mutation> mutation = out->mutation;
+  // It was away when the partition was fenced: its promise comes first.
+  if (!view->member(slot).link->promised.load()) {
+    const bool promised = co_await reconnect(view, slot);
+    if (!promised) co_return Error{Code::unavailable, "the drive does not promise this term"};
+  }
   for (bool retried = false;;) {
     const std::uint64_t connection = view->fence(slot).connection;
     Reply reply = co_await send_one(view, slot, mutation, shards);

@@ -91,11 +91,16 @@ struct Cluster {
     return {unit(key), value(), std::move(put), {}, {}};
   }
   Commit put_inline(std::string_view key, std::string etag, std::string data) {
+    auto commit = try_put_inline(key, std::move(etag), std::move(data));
+    CAIRN_ASSERT(commit.has_value());
+    return std::move(*commit);
+  }
+  // None: too few drives to stage the data on.
+  std::optional<Commit> try_put_inline(std::string_view key, std::string etag, std::string data) {
     Commit commit = put(key, std::move(etag));
     auto& into = std::get<PutVersion>(commit.intent);
     auto writer = executor.run(store->write(commit.unit, commit.value, data.size(), false));
-    EXPECT_TRUE(writer);
-    EXPECT_TRUE(executor.run(fill(writer->get(), std::move(data), &into)));
+    if (!writer || !executor.run(fill(writer->get(), std::move(data), &into))) return std::nullopt;
     return commit;
   }
   static io::Task<Result<void>> fill(DataWriter* writer, std::string data, PutVersion* into) {
@@ -147,6 +152,26 @@ struct Cluster {
     for (const auto& disk : disks)
       n += disk->units.contains(unit(key)) && head_of(disk->units.at(unit(key)).state);
     return n;
+  }
+
+  // What every drive has of a unit, for messages of failing tests.
+  std::string describe(std::string_view key) const {
+    const auto text = [](model::Stamp s) {
+      return std::to_string(s.term) + "." + std::to_string(s.sequence);
+    };
+    std::string out;
+    for (const auto& disk : disks) {
+      out += "\n  drive " + std::to_string(disk->id.bytes[0]) + ":";
+      const auto it = disk->units.find(unit(key));
+      if (it == disk->units.end()) continue;
+      const drive::UnitState& state = it->second.state;
+      out += " settled " + (state.settled_head ? text(*state.settled_head) : "none") + " rows " +
+             std::to_string(state.rows.size()) + " missing " + std::to_string(state.missing.size());
+      for (const auto& p : state.pendings) {
+        out += " pending " + text(p.mutation.stamp) + (p.missing.empty() ? "" : "!");
+      }
+    }
+    return out;
   }
 
   VirtualExecutor executor{};
