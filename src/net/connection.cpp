@@ -157,6 +157,7 @@ io::Task<bool> Connection::exchange() {
   body_.begin(framing_, request_.body_received);
   request_.body = &body_;
   request_.peer = peer_;
+  if (!co_await body_.greet_empty()) co_return false;
   Response response = co_await shard_->core->handler(request_);
   co_await io::resume_on(shard_->reactor);
   const bool goes_on = co_await send(std::move(response));

@@ -276,7 +276,8 @@ int parse_request_head(std::string_view head, std::size_t max_target_bytes, Requ
 
   request.content_length = framing.content_length;
   request.has_body = framing.chunked || framing.content_length.value_or(0) > 0;
-  framing.expect_continue = framing.http11 && fields.expect_continue() && request.has_body;
+  framing.expect_continue = framing.http11 && fields.expect_continue() &&
+                            (framing.chunked || framing.content_length.has_value());
   return 0;
 }
 

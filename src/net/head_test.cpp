@@ -174,12 +174,15 @@ TEST(RequestHead, RefusedTheSameHoweverItArrives) {
   EXPECT_EQ(parse(nul, 1).status, 400);
 }
 
-TEST(RequestHead, ExpectationOnlyCountsWithABody) {
+TEST(RequestHead, ExpectationOnlyCountsWithALength) {
   EXPECT_TRUE(
       parse("PUT / HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\n", 99)
           .framing.expect_continue);
   EXPECT_FALSE(parse("GET / HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\n\r\n", 99)
                    .framing.expect_continue);
+  EXPECT_TRUE(
+      parse("PUT / HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 0\r\n\r\n", 99)
+          .framing.expect_continue);
   const auto old = parse("PUT / HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\n", 99);
   EXPECT_EQ(old.status, 0);
   EXPECT_FALSE(old.framing.expect_continue);

@@ -47,9 +47,13 @@ io::Task<Result<std::size_t>> RequestBody::read(MutableBytes into) {
   co_return std::move(got);
 }
 
+io::Task<bool> RequestBody::greet_empty() {
+  if (!ended_ || !expected_) co_return true;
+  co_return co_await send_continue();
+}
+
 io::Task<bool> RequestBody::send_continue() {
   expected_ = false;
-  if (!transport_.buffer().empty()) co_return true;  // the body is on its way already
   static constexpr std::string_view text = "HTTP/1.1 100 Continue\r\n\r\n";
   std::vector<iovec> pieces{{const_cast<char*>(text.data()), text.size()}};
   const bool sent = co_await transport_.write_rest(pieces, patience_);

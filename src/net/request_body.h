@@ -30,6 +30,10 @@ class RequestBody final : public io::ByteSource {
   bool worth_draining(std::uint64_t limit) const;
   // Reads off what is left, at most `limit` bytes. True: the connection stands at the next request.
   io::Task<bool> drain(std::uint64_t limit);
+  // Sends the 100 Continue that was asked for before an empty body, which nobody will read. botocore
+  // (Debian 12's among them) mistakes the next answer on a connection whose last answer to
+  // "Expect" had no interim response, so none is left out, also where the body is here already.
+  io::Task<bool> greet_empty();
 
  private:
   io::Task<Result<std::size_t>> read_sized(MutableBytes into);
