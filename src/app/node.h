@@ -46,6 +46,8 @@ class Node {
   io::FileSystem& files() { return *files_; }
   model::ClusterId cluster_id() const { return cluster_.id; }
   const std::vector<cluster::Slot>& slots() const { return cluster_.slots; }
+  // Hands over this object's reference to a slot's drive: whoever watches the drives holds it from then on.
+  std::shared_ptr<drive::Drive> take_drive(std::size_t slot) { return std::move(cluster_.slots[slot].drive); }
 
   // A drive that is back, or an empty directory that becomes its replacement (cluster::reopen), for one slot.
   io::Task<Result<cluster::Reopened>> reopen_drive(std::size_t slot, model::DriveId expected);

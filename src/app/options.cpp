@@ -47,7 +47,8 @@ Result<void> take_drives(const std::vector<std::string>& patterns, ServerSetting
   for (const auto& pattern : patterns) {
     CAIRN_ASSIGN(const auto names, expand(pattern));
     for (const auto& name : names) {
-      const std::string path = std::filesystem::absolute(name).lexically_normal().string();
+      std::string path = std::filesystem::absolute(name).lexically_normal().string();
+      while (path.size() > 1 && path.ends_with('/')) path.pop_back();
       if (!seen.insert(path).second) return wrong("the drive " + path + " is named twice");
       settings.drives.push_back(path);
     }

@@ -5,7 +5,11 @@
 namespace cairn::app {
 
 NodeSlots::NodeSlots(Node& node) : node_(node) {
-  for (const auto& slot : node.slots()) states_.push_back({slot.id, slot.drive, slot.reason});
+  for (std::size_t i = 0; i < node.slots().size(); ++i) {
+    auto drive = node.take_drive(i);
+    const model::DriveId id = drive ? drive->id() : node.slots()[i].id;
+    states_.push_back({id, std::move(drive), node.slots()[i].reason});
+  }
 }
 
 background::DriveSlots::Slot NodeSlots::slot(std::size_t index) const {
@@ -33,18 +37,25 @@ void NodeSlots::retire(std::size_t index, std::string reason) {
   {
     std::lock_guard lock(mutex_);
     states_[index].reason = reason;
-    drive = std::exchange(states_[index].drive, nullptr);
+    drive = states_[index].drive;
   }
   if (drive) drive->retire(std::move(reason));
 }
 
 io::Task<Result<std::shared_ptr<drive::Drive>>> NodeSlots::reopen(std::size_t index) {
+  // The drive that failed has to let go of its directory first.
   model::DriveId expected;
+  std::shared_ptr<drive::Drive> failed;
+  std::string reason;
   {
     std::lock_guard lock(mutex_);
     expected = states_[index].id;
-    states_[index].drive.reset();  // a failed drive gives its locks back
+    reason = states_[index].reason;
+    failed = std::exchange(states_[index].drive, nullptr);
   }
+  CAIRN_CO_TRY(co_await node_.store().detach(index, reason.empty() ? "the drive failed" : reason));
+  if (failed) co_await failed->close();
+  failed.reset();
   CAIRN_CO_ASSIGN(auto reopened, co_await node_.reopen_drive(index, expected));
   co_return std::move(reopened.drive);
 }

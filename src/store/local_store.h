@@ -58,6 +58,13 @@ class LocalStore : public Store {
   virtual io::Task<Result<Verified>> verify(model::UnitKey unit) = 0;
   // Puts a (new, empty or returned) drive into service for `slot`: replaces the member in the map if the id differs.
   virtual io::Task<Result<void>> attach(std::size_t slot, std::shared_ptr<drive::Drive> drive) = 0;
+  // Lets go of a drive that left service: nothing new is asked of it, and its object goes when the calls under way have
+  // ended, so that its directory can be opened again. invalid_argument while it is in service.
+  virtual io::Task<Result<void>> detach(std::size_t slot, std::string reason) {
+    static_cast<void>(slot);
+    static_cast<void>(reason);
+    co_return Result<void>{};
+  }
   // Partitions of which a member is rebuilding, and the end of rebuilding one (8.4).
   virtual std::vector<std::pair<model::PartitionId, model::DriveId>> rebuilding() const = 0;
   virtual io::Task<Result<void>> finish_rebuild(model::PartitionId partition, model::DriveId drive) = 0;

@@ -49,6 +49,7 @@ class LocalStoreImpl final : public LocalStore {
   io::Task<Result<bool>> repair_member(model::UnitKey unit, model::DriveId member) override;
   io::Task<Result<Verified>> verify(model::UnitKey unit) override;
   io::Task<Result<void>> attach(std::size_t slot, std::shared_ptr<drive::Drive> drive) override;
+  io::Task<Result<void>> detach(std::size_t slot, std::string reason) override;
   std::vector<std::pair<model::PartitionId, model::DriveId>> rebuilding() const override;
   io::Task<Result<void>> finish_rebuild(model::PartitionId partition,
                                         model::DriveId drive) override;

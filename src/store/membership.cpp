@@ -122,6 +122,30 @@ io::Task<Result<void>> LocalStoreImpl::attach(std::size_t slot,
   co_return co_await replace(slot, std::move(device));
 }
 
+io::Task<Result<void>> LocalStoreImpl::detach(std::size_t slot, std::string reason) {
+  const io::AsyncMutex::Guard guard = co_await admin_.lock();
+  const auto devices = core_.members.devices();
+  if (slot >= devices.size()) co_return Error{Code::invalid_argument, "there is no such slot"};
+  const auto& old = devices[slot];
+  if (!old->drive()) co_return Result<void>{};
+  if (old->usable()) co_return Error{Code::invalid_argument, "the drive is in service"};
+  auto empty = std::make_shared<Device>(old->id(), old->path(), nullptr, std::move(reason));
+  put_device(slot, empty);
+  for (std::size_t p = 0; p < core_.members.partitions(); ++p) {
+    const View view = core_.members.view(PartitionId{static_cast<std::uint32_t>(p)});
+    auto without = std::make_shared<PartitionView>(*view);
+    bool changed = std::erase_if(without->sources, [&](const auto& s) { return s.device == old; }) != 0;
+    for (Member& member : without->members) {
+      if (member.device != old) continue;
+      member.device = empty;
+      member.link->promised.store(false);
+      changed = true;
+    }
+    if (changed) core_.members.replace(std::move(without));
+  }
+  co_return Result<void>{};
+}
+
 // A drive that was away, with its identity and state intact: a new connection. What it missed is in
 // the repair queue, or pending on others; what it holds in doubt is resolved.
 io::Task<Result<void>> LocalStoreImpl::take_back(std::size_t slot, std::shared_ptr<Device> device) {

@@ -136,7 +136,7 @@ class Drives(unittest.TestCase):
             self.assertIn("needs 3 of 4 drives", server.log())
 
     def test_rotten_shards_are_served_around_and_repaired(self):
-        with Server(drives=4, options=["--scrub-rate", "0"]) as server:
+        with Server(drives=4, options=["--scrub-rate", "1GiB"]) as server:
             client = server.boto3()
             client.create_bucket(Bucket="drives")
             self.fill(client, 0, 30)
