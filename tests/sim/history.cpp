@@ -11,7 +11,8 @@ namespace {
 using Kind = Operation::Kind;
 using Outcome = Operation::Outcome;
 
-// One explanation so far: the register's value, and which of the operations under way have taken effect.
+// One explanation so far: the register's value, and which of the operations under way have taken
+// effect.
 struct Config {
   std::uint32_t value = 0;
   std::uint64_t taken = 0;  // bits are places in `active`
@@ -26,11 +27,16 @@ std::optional<std::uint32_t> apply(const Operation& operation, std::uint32_t val
     return holds ? operation.value : value;
   };
   switch (operation.kind) {
-    case Kind::put: return operation.value;
-    case Kind::remove: return 0;
-    case Kind::put_if_absent: return conditional(value == 0);
-    case Kind::put_if_match: return conditional(value != 0 && value == operation.expected);
-    case Kind::read: return open || operation.value == value ? std::optional(value) : std::nullopt;
+    case Kind::put:
+      return operation.value;
+    case Kind::remove:
+      return 0;
+    case Kind::put_if_absent:
+      return conditional(value == 0);
+    case Kind::put_if_match:
+      return conditional(value != 0 && value == operation.expected);
+    case Kind::read:
+      return open || operation.value == value ? std::optional(value) : std::nullopt;
   }
   return std::nullopt;
 }
@@ -52,7 +58,8 @@ class Monitor {
 
   // Keeps the explanations in which operation `index` has taken effect. False: there is none.
   bool end(std::size_t index) {
-    const auto place = static_cast<std::size_t>(std::find(active_.begin(), active_.end(), index) - active_.begin());
+    const auto place = static_cast<std::size_t>(std::find(active_.begin(), active_.end(), index) -
+                                                active_.begin());
     std::set<Config> kept, seen(configs_);
     std::vector<Config> work(configs_.begin(), configs_.end());
     while (!work.empty()) {
@@ -88,13 +95,17 @@ std::string describe(const Operation& o) {
   static constexpr const char* kinds[] = {"put", "put-if-absent", "put-if-match", "remove", "read"};
   static constexpr const char* outcomes[] = {"open", "done", "refused"};
   return std::string(kinds[static_cast<int>(o.kind)]) + " value " + std::to_string(o.value) +
-         (o.kind == Kind::put_if_match ? " expecting " + std::to_string(o.expected) : "") + " [" + std::to_string(o.begin) +
-         ", " + (o.outcome == Outcome::open ? "open" : std::to_string(o.end)) + "] " + outcomes[static_cast<int>(o.outcome)];
+         (o.kind == Kind::put_if_match ? " expecting " + std::to_string(o.expected) : "") + " [" +
+         std::to_string(o.begin) + ", " +
+         (o.outcome == Outcome::open ? "open" : std::to_string(o.end)) + "] " +
+         outcomes[static_cast<int>(o.outcome)];
 }
 
 std::optional<std::string> linearizable(std::vector<Operation> operations) {
   // Reads without an answer say nothing.
-  std::erase_if(operations, [](const Operation& o) { return o.kind == Kind::read && o.outcome == Outcome::open; });
+  std::erase_if(operations, [](const Operation& o) {
+    return o.kind == Kind::read && o.outcome == Outcome::open;
+  });
   struct Event {
     std::uint64_t time;
     bool is_end;  // beginnings first at equal times: the operations overlap
@@ -112,7 +123,8 @@ std::optional<std::string> linearizable(std::vector<Operation> operations) {
     if (!event.is_end) {
       monitor.begin(event.index);
     } else if (!monitor.end(event.index)) {
-      std::string text = "no order explains: " + describe(operations[event.index]) + "\nthe key's history:";
+      std::string text =
+          "no order explains: " + describe(operations[event.index]) + "\nthe key's history:";
       for (const auto& o : operations) text += "\n  " + describe(o);
       return text;
     }

@@ -8,15 +8,16 @@ namespace {
 using Kind = Operation::Kind;
 using Outcome = Operation::Outcome;
 
-Operation op(Kind kind, std::uint32_t value, std::uint64_t begin, std::uint64_t end, Outcome outcome = Outcome::done,
-             std::uint32_t expected = 0) {
+Operation op(Kind kind, std::uint32_t value, std::uint64_t begin, std::uint64_t end,
+             Outcome outcome = Outcome::done, std::uint32_t expected = 0) {
   return {kind, value, expected, outcome, begin, end};
 }
 
 TEST(Linearizable, SequentialHistories) {
-  EXPECT_FALSE(linearizable({op(Kind::put, 1, 0, 1), op(Kind::read, 1, 2, 3), op(Kind::remove, 0, 4, 5),
-                             op(Kind::read, 0, 6, 7)}));
-  EXPECT_TRUE(linearizable({op(Kind::put, 1, 0, 1), op(Kind::put, 2, 2, 3), op(Kind::read, 1, 4, 5)}));
+  EXPECT_FALSE(linearizable({op(Kind::put, 1, 0, 1), op(Kind::read, 1, 2, 3),
+                             op(Kind::remove, 0, 4, 5), op(Kind::read, 0, 6, 7)}));
+  EXPECT_TRUE(
+      linearizable({op(Kind::put, 1, 0, 1), op(Kind::put, 2, 2, 3), op(Kind::read, 1, 4, 5)}));
   EXPECT_TRUE(linearizable({op(Kind::put, 1, 0, 1), op(Kind::read, 0, 2, 3)}));
 }
 
@@ -32,8 +33,9 @@ TEST(Linearizable, AnOpenWriteMayAppearLateOrNeverButNotVanish) {
   EXPECT_FALSE(linearizable({open, op(Kind::read, 0, 1, 2)}));
   EXPECT_FALSE(linearizable({open, op(Kind::read, 0, 1, 2), op(Kind::read, 9, 3, 4)}));
   EXPECT_TRUE(linearizable({open, op(Kind::read, 9, 1, 2), op(Kind::read, 0, 3, 4)}));
-  EXPECT_TRUE(linearizable({op(Kind::put, 1, 0, 1), op(Kind::put, 9, 2, 0, Outcome::open), op(Kind::put, 2, 3, 4),
-                            op(Kind::read, 9, 5, 6), op(Kind::read, 2, 7, 8)}));
+  EXPECT_TRUE(
+      linearizable({op(Kind::put, 1, 0, 1), op(Kind::put, 9, 2, 0, Outcome::open),
+                    op(Kind::put, 2, 3, 4), op(Kind::read, 9, 5, 6), op(Kind::read, 2, 7, 8)}));
 }
 
 TEST(Linearizable, ConditionsAreDecidedAtomically) {
@@ -41,12 +43,14 @@ TEST(Linearizable, ConditionsAreDecidedAtomically) {
   EXPECT_TRUE(linearizable({first, second}));
   EXPECT_FALSE(linearizable({first, op(Kind::put_if_absent, 2, 0, 10, Outcome::refused)}));
   EXPECT_TRUE(linearizable({op(Kind::put_if_absent, 2, 0, 10, Outcome::refused)}));
-  EXPECT_TRUE(linearizable({op(Kind::put, 1, 0, 1), op(Kind::put_if_match, 2, 2, 3, Outcome::done, 1),
-                            op(Kind::put_if_match, 3, 4, 5, Outcome::done, 1)}));
+  EXPECT_TRUE(
+      linearizable({op(Kind::put, 1, 0, 1), op(Kind::put_if_match, 2, 2, 3, Outcome::done, 1),
+                    op(Kind::put_if_match, 3, 4, 5, Outcome::done, 1)}));
   // The model's run: two conditional writes given up; the first is read, then the second surfaces.
-  EXPECT_TRUE(linearizable({op(Kind::put, 1, 0, 1), op(Kind::put_if_match, 2, 2, 0, Outcome::open, 1),
-                            op(Kind::put_if_match, 3, 3, 0, Outcome::open, 1), op(Kind::read, 2, 4, 5),
-                            op(Kind::read, 3, 6, 7)}));
+  EXPECT_TRUE(
+      linearizable({op(Kind::put, 1, 0, 1), op(Kind::put_if_match, 2, 2, 0, Outcome::open, 1),
+                    op(Kind::put_if_match, 3, 3, 0, Outcome::open, 1), op(Kind::read, 2, 4, 5),
+                    op(Kind::read, 3, 6, 7)}));
 }
 
 }  // namespace
