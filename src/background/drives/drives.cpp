@@ -60,7 +60,7 @@ void DriveWatch::tell(std::size_t index, bool in_service, std::string reason) {
 }
 
 io::Task<void> DriveWatch::look(std::size_t index) {
-  const DriveSlots::Slot slot = slots_.slot(index);
+  DriveSlots::Slot slot = slots_.slot(index);
   if (slot.drive && !slot.drive->failed()) {
     co_await look_at_running(index);
     co_return;
@@ -71,6 +71,7 @@ io::Task<void> DriveWatch::look(std::size_t index) {
     const std::string missing = slot.reason.empty() ? "there is no drive" : slot.reason;
     tell(index, false, slot.drive ? "the drive failed" : missing);
   }
+  slot.drive.reset();  // a drive that failed lets go of its directory with its last reference
   if (w.seen_bad < options_.patience) ++w.seen_bad;
   const io::Instant now = io::Executor::current().now();
   if (w.seen_bad >= options_.patience && now >= w.retry_at) co_await bring_back(index);
