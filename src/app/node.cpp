@@ -56,8 +56,10 @@ Result<std::unique_ptr<Node>> Node::open(const ServerSettings& settings, io::Rea
 
 Result<void> Node::start() {
   CAIRN_ASSIGN(files_, io::make_file_system(settings_.file_io, reactors_, *pool_));
-  CAIRN_TRY(io::block_on(reactors_, open_all()));
-  return {};
+  auto opened = io::block_on(reactors_, open_all());
+  if (opened) return {};
+  stop();
+  return Error{std::move(opened.error())};
 }
 
 io::Task<Result<bool>> Node::open_all() {
@@ -87,6 +89,10 @@ io::Task<Result<bool>> Node::open_all() {
   co_return true;
 }
 
+void Node::give_back(std::size_t slot, std::shared_ptr<drive::Drive> drive) {
+  cluster_.slots[slot].drive = std::move(drive);
+}
+
 io::Task<Result<cluster::Reopened>> Node::reopen_drive(std::size_t slot, model::DriveId expected) {
   const cluster::Slot& known = cluster_.slots[slot];
   drive::LocalDriveOptions options = drive_options();
@@ -108,13 +114,14 @@ io::Task<Result<void>> Node::adopt_drive(std::size_t slot, model::DriveId id) {
 
 void Node::stop() {
   struct Stop {
-    static io::Task<bool> run(object::Objects* objects, store::LocalStore* store) {
-      co_await objects->stop();
-      co_await store->stop();
+    static io::Task<bool> run(Node* node) {
+      if (node->objects_) co_await node->objects_->stop();
+      if (node->store_) co_await node->store_->stop();
+      co_await cluster::close(node->cluster_);
       co_return true;
     }
   };
-  if (objects_) (void)io::block_on(reactors_, Stop::run(objects_.get(), store_.get()));
+  (void)io::block_on(reactors_, Stop::run(this));
 }
 
 }  // namespace cairn::app

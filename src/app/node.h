@@ -34,7 +34,7 @@ class Node {
                                             metrics::Registry& metrics);
   ~Node();  // REQUIRES: stop() was called, or open failed
 
-  // Ends background work of the store; nothing new may be asked of it. Blocks.
+  // Ends background work of the store and the drives; nothing may be asked of them any more. Blocks.
   void stop();
 
   object::Objects& objects() { return *objects_; }
@@ -46,8 +46,10 @@ class Node {
   io::FileSystem& files() { return *files_; }
   model::ClusterId cluster_id() const { return cluster_.id; }
   const std::vector<cluster::Slot>& slots() const { return cluster_.slots; }
-  // Hands over this object's reference to a slot's drive: whoever watches the drives holds it from then on.
+  // Hands over this object's reference to a slot's drive: whoever watches the drives holds it from then on, and gives
+  // back what there is before stop().
   std::shared_ptr<drive::Drive> take_drive(std::size_t slot) { return std::move(cluster_.slots[slot].drive); }
+  void give_back(std::size_t slot, std::shared_ptr<drive::Drive> drive);
 
   // A drive that is back, or an empty directory that becomes its replacement (cluster::reopen), for one slot.
   io::Task<Result<cluster::Reopened>> reopen_drive(std::size_t slot, model::DriveId expected);

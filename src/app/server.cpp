@@ -105,9 +105,8 @@ int serve(const ServerSettings& settings, const RootCredentials& root, Signals& 
       blocking(*reactors, [&] { return front.server->drain(std::chrono::seconds(settings.drain_seconds)); });
       services.stop(*reactors);
     }
-    (*node)->stop();
-    blocking(*reactors, [&] { return (*node)->control().stop(); });
   }
+  (*node)->stop();
   node->reset();
   reactors->stop();
   if (status == 0) log::info("stopped");

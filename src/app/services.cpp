@@ -12,6 +12,10 @@ NodeSlots::NodeSlots(Node& node) : node_(node) {
   }
 }
 
+NodeSlots::~NodeSlots() {
+  for (std::size_t i = 0; i < states_.size(); ++i) node_.give_back(i, std::move(states_[i].drive));
+}
+
 background::DriveSlots::Slot NodeSlots::slot(std::size_t index) const {
   std::lock_guard lock(mutex_);
   const State& state = states_[index];

@@ -19,6 +19,7 @@ namespace cairn::app {
 class NodeSlots final : public background::DriveSlots {
  public:
   explicit NodeSlots(Node& node);
+  ~NodeSlots() override;
   std::size_t count() const override { return node_.slots().size(); }
   Slot slot(std::size_t index) const override;
   io::Task<Result<void>> check(std::size_t index) override;

@@ -33,13 +33,12 @@ drive::LocalDriveOptions options_for(const Options& options, const std::string& 
 }
 
 // A cluster of drives that are all empty: every one must be usable, nothing is formatted before that is known.
-io::Task<Result<Cluster>> create(drive::World world, Options options, std::vector<Found> found) {
+io::Task<Result<void>> create(drive::World world, Options options, std::vector<Found> found, Cluster& cluster) {
   for (const auto& f : found) {
     if (f.probe.state != Probe::State::empty && f.probe.state != Probe::State::missing)
       co_return refuse("cannot make a new cluster: " + f.path + ": " + f.probe.reason);
   }
   const auto profile = options.erasure.value_or(model::ErasureProfile::for_drives(found.size()));
-  Cluster cluster;
   cluster.created = true;
   cluster.id = world.random.id<model::ClusterId>();
   std::vector<placement::DriveWeight> weights;
@@ -69,7 +68,7 @@ io::Task<Result<Cluster>> create(drive::World world, Options options, std::vecto
   log::info("made a new cluster", {{"cluster", cluster.id.hex()},
                                    {"drives", found.size()},
                                    {"erasure", profile.text()}});
-  co_return cluster;
+  co_return {};
 }
 
 // Sorts formatted drives into their slots; what does not belong is refused by name.
@@ -170,7 +169,7 @@ io::Task<void> open_slots(drive::World world, const Options* options, std::vecto
   }
 }
 
-io::Task<Result<Cluster>> open_existing(drive::World world, Options options, std::vector<Found> found) {
+io::Task<Result<void>> open_existing(drive::World world, Options options, std::vector<Found> found, Cluster& cluster) {
   const auto first = std::find_if(found.begin(), found.end(),
                                   [](const Found& f) { return f.probe.state == Probe::State::formatted; });
   const drive::Format reference = first->probe.format;
@@ -180,7 +179,6 @@ io::Task<Result<Cluster>> open_existing(drive::World world, Options options, std
   if (found.size() > reference.drives)
     co_return refuse("the cluster has " + std::to_string(reference.drives) + " drives, but " +
                      std::to_string(found.size()) + " are named; leave the others out");
-  Cluster cluster;
   cluster.id = reference.cluster;
   CAIRN_CO_ASSIGN(cluster.slots, sort_into_slots(found, reference));
   co_await open_slots(world, &options, &cluster.slots);
@@ -205,7 +203,7 @@ io::Task<Result<Cluster>> open_existing(drive::World world, Options options, std
     slot.drive = std::move(again->drive);
     slot.replacement = again->replacement;
   }
-  co_return cluster;
+  co_return {};
 }
 
 }  // namespace
@@ -250,8 +248,24 @@ io::Task<Result<Cluster>> bootstrap(drive::World world, Options options) {
     if (probe.state == Probe::State::formatted) ++formatted;
     found.push_back({path, std::move(probe)});
   }
-  if (formatted == 0) co_return co_await create(world, std::move(options), std::move(found));
-  co_return co_await open_existing(world, std::move(options), std::move(found));
+  Cluster cluster;
+  auto opened = formatted == 0 ? create(world, std::move(options), std::move(found), cluster)
+                               : open_existing(world, std::move(options), std::move(found), cluster);
+  const Result<void> result = co_await std::move(opened);
+  if (!result) {
+    co_await close(cluster);
+    co_return Error{result.error()};
+  }
+  co_return cluster;
+}
+
+io::Task<void> close(Cluster& cluster) {
+  for (auto& slot : cluster.slots) {
+    if (slot.drive) co_await slot.drive->close();
+    slot.drive.reset();
+  }
+  if (cluster.control) co_await cluster.control->stop();
+  cluster.control.reset();
 }
 
 }  // namespace cairn::cluster

@@ -46,6 +46,9 @@ std::string slot_key(std::size_t slot);
 // quorums are there.
 io::Task<Result<Cluster>> bootstrap(drive::World world, Options options);
 
+// Ends what the cluster's drives and control store do in the background and lets go of them. REQUIRES: nothing uses them.
+io::Task<void> close(Cluster& cluster);
+
 // Looks at a slot whose drive is missing or failed: returns the opened drive when its directory holds it again, or,
 // when the directory is empty, a newly formatted replacement. not_found: nothing usable there yet.
 struct Reopened {

@@ -34,13 +34,13 @@ class BootstrapTest : public testing::Test {
 
   Result<Cluster> open() { return io::block_on(*reactors_, bootstrap(world(), options_)); }
   void close(Cluster& cluster) {
-    struct Stop {
-      static io::Task<bool> run(control::Embedded* control) {
-        co_await control->stop();
+    struct Close {
+      static io::Task<bool> run(Cluster* cluster) {
+        co_await cluster::close(*cluster);
         co_return true;
       }
     };
-    (void)io::block_on(*reactors_, Stop::run(cluster.control.get()));
+    (void)io::block_on(*reactors_, Close::run(&cluster));
     cluster = {};
   }
   drive::World world() { return {*files_, *pool_, *clock_, *random_, metrics_}; }

@@ -121,7 +121,7 @@ class Drives(unittest.TestCase):
                 shutil.rmtree(server.drive(2))
                 shutil.copytree(other.drive(2), server.drive(2))
                 server.start(wait_seconds=0)
-                self.assertNotEqual(server.process.wait(30), 0)
+                self.assertEqual(server.process.wait(30), 1, server.log())
                 self.assertIn("another cluster", server.log())
                 self.assertIn(str(server.drive(2)), server.log())
 
@@ -132,7 +132,7 @@ class Drives(unittest.TestCase):
             for number in (1, 2, 3):
                 shutil.move(server.drive(number), server.folder / f"away{number}")
             server.start(wait_seconds=0)
-            self.assertNotEqual(server.process.wait(30), 0)
+            self.assertEqual(server.process.wait(30), 1, server.log())
             self.assertIn("needs 3 of 4 drives", server.log())
 
     def test_rotten_shards_are_served_around_and_repaired(self):
