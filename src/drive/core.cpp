@@ -140,6 +140,11 @@ void Core::fail(std::string_view why) {
   log::error("a drive leaves service", {{"path", path}, {"drive", id.hex()}, {"reason", why}});
 }
 
+void Core::shut() {
+  std::lock_guard guard(why_mutex_);
+  failed_.store(true, std::memory_order_release);
+}
+
 Error Core::failure() const {
   std::lock_guard guard(why_mutex_);
   return Error{Code::drive_failed,

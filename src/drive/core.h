@@ -93,6 +93,8 @@ class Core : public std::enable_shared_from_this<Core> {
 
   // The drive leaves service (a failed write or sync). Logged once; every later call fails.
   void fail(std::string_view why);
+  // Closed as asked: every later call fails, and that is nobody's fault.
+  void shut();
   bool failed() const { return failed_.load(std::memory_order_acquire); }
   Error failure() const;
 

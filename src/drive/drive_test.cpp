@@ -552,6 +552,22 @@ TEST_F(DriveTest, AScanOfAllRowsNeverCutsAUnit) {
   EXPECT_EQ(reply->units[0].rows.size(), 1u);
 }
 
+TEST_F(DriveTest, AScanFromJustBehindAUnitLeavesItOut) {
+  settled_put(a);
+  const Stamp s = next();
+  accept(whole(unit_of("b"), s, {make_row(s, s)}));
+  settled_put(unit_of("c"));
+  for (const char* before : {"a", "b"}) {
+    ScanRequest request;
+    request.drive = id;
+    request.begin = unit_of(before).encoded() + std::string(1, '\0');
+    auto reply = executor.run(drive->scan(request));
+    ASSERT_TRUE(reply);
+    ASSERT_FALSE(reply->units.empty());
+    EXPECT_EQ(reply->units[0].unit.object_key()[0], before[0] + 1);
+  }
+}
+
 TEST_F(DriveTest, UnitsWithPendingsAreListed) {
   settled_put(unit_of("x"));
   std::vector<model::UnitKey> expected;

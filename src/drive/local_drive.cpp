@@ -111,7 +111,7 @@ io::Task<void> LocalDrive::close() {
   if (std::exchange(closed_, true)) co_return;
   core_->stopping = true;
   co_await close_core(core_);
-  core_->fail("it was closed");
+  core_->shut();
 }
 
 io::Task<Result<MutateReply>> LocalDrive::mutate(MutateRequest request) {
