@@ -102,7 +102,7 @@ Result<Parsed> parse_server_options(const std::vector<std::string>& arguments) {
   app.add_option("--listen", raw.listen, "address to serve on")->envname("CAIRN_LISTEN")->type_name("HOST:PORT")->capture_default_str();
   app.add_option("--erasure", raw.erasure, "K data and M parity shards; default by the number of drives (4 drives: 2+2)")->envname("CAIRN_ERASURE")->type_name("K+M");
   app.add_option("--region", settings.region, "the region clients sign for")->envname("CAIRN_REGION")->capture_default_str();
-  app.add_option("--domain", settings.domains, "also serve BUCKET.DOMAIN (virtual-host style); may be repeated")->envname("CAIRN_DOMAIN")->delimiter(',');
+  app.add_option("--domain", settings.domains, "also serve BUCKET.DOMAIN (virtual-host style); may be repeated")->envname("CAIRN_DOMAIN")->delimiter(',')->allow_extra_args(false);
   app.add_option("--credentials-file", settings.credentials_file, "root keys; made at the first start (default: 'credentials' beside the first drive)")->envname("CAIRN_CREDENTIALS_FILE")->type_name("FILE");
   app.add_option("--memory", raw.memory, "the one memory limit; default a quarter of the machine")->envname("CAIRN_MEMORY")->type_name("SIZE");
   app.add_option("--threads", settings.threads, "reactor threads; default one per core")->envname("CAIRN_THREADS")->check(CLI::Range(0, 1024));

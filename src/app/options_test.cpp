@@ -30,7 +30,7 @@ TEST(Options, DefaultsAndDrives) {
 
 TEST(Options, EverythingSet) {
   const auto settings = good({"--listen", "[::1]:9100", "--erasure", "2+1", "--region", "eu-x", "--memory", "1GiB",
-                              "--domain", "s3.local", "--log-format", "json", "/a", "/b", "/c"});
+                              "--log-format", "json", "--domain", "s3.local", "/a", "/b", "/c"});
   EXPECT_EQ(settings.host, "::1");
   EXPECT_EQ(settings.port, 9100);
   EXPECT_EQ(settings.erasure->text(), "2+1");

@@ -26,10 +26,18 @@ std::string rfc3339(std::int64_t unix_ms) {
   return text;
 }
 
+// A drive that must wipe a partition has to know which units are its.
+drive::LocalDriveOptions with_partitions(drive::LocalDriveOptions options) {
+  options.partition_of = [](std::string_view lock_key) {
+    return placement::partition_of(lock_key, placement::kDefaultPartitions);
+  };
+  return options;
+}
+
 drive::LocalDriveOptions options_for(const Options& options, const std::string& path) {
   drive::LocalDriveOptions drive = options.drive;
   drive.path = path;
-  return drive;
+  return with_partitions(std::move(drive));
 }
 
 // A cluster of drives that are all empty: every one must be usable, nothing is formatted before that is known.
@@ -213,6 +221,7 @@ std::string slot_key(std::size_t slot) { return "slot/" + std::to_string(slot); 
 io::Task<Result<Reopened>> reopen(drive::World world, drive::LocalDriveOptions options, model::ClusterId cluster,
                                   model::DriveId expected, std::uint32_t slot, std::uint32_t drives,
                                   model::ErasureProfile profile) {
+  options = with_partitions(std::move(options));
   CAIRN_CO_ASSIGN(const Probe probe, co_await drive::probe(world.files, options.path));
   switch (probe.state) {
     case Probe::State::formatted: {

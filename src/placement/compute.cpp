@@ -139,9 +139,13 @@ Entry assign_slots(const std::vector<const Candidate*>& chosen, std::uint32_t pa
 }  // namespace
 
 model::PartitionId Map::partition_of(const model::UnitKey& unit) const {
-  CAIRN_ASSERT(std::has_single_bit(partitions.size()));
-  const std::uint64_t hash = crypto::xxh3_64(as_bytes(unit.lock_key()));
-  return model::PartitionId{static_cast<std::uint32_t>(hash & (partitions.size() - 1))};
+  return placement::partition_of(unit.lock_key(), partitions.size());
+}
+
+model::PartitionId partition_of(std::string_view lock_key, std::size_t partitions) {
+  CAIRN_ASSERT(std::has_single_bit(partitions));
+  const std::uint64_t hash = crypto::xxh3_64(as_bytes(lock_key));
+  return model::PartitionId{static_cast<std::uint32_t>(hash & (partitions - 1))};
 }
 
 Result<Map> compute_map(model::MapEpoch epoch, model::ErasureProfile profile,

@@ -38,6 +38,9 @@ struct Map {
 
 inline constexpr std::size_t kDefaultPartitions = 256;
 
+// The partition of a lock key (model::UnitKey::lock_key), for whoever has no map. `partitions` is a power of two.
+model::PartitionId partition_of(std::string_view lock_key, std::size_t partitions);
+
 struct DriveWeight {
   model::DriveId drive{};
   double weight = 1.0;       // capacity
