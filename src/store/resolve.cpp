@@ -116,20 +116,26 @@ io::Task<Result<SettledPtr>> Resolver::agreed(View view, UnitKey unit) {
 io::Task<Resolver::Inspected> Resolver::inspect(View view, unsigned slot, UnitKey unit,
                                                 bool want_parts) {
   const Member& member = view->member(slot);
-  // 5.1: only an answer after everything sent earlier was answered, or cut off, counts.
-  if (!co_await clean_link(view, slot, unit))
-    co_return Error{Code::unavailable, "the drive does not answer"};
-  if (!member.device->begin_call())
-    co_return Error{Code::drive_failed, "the drive is out of service"};
-  using Pair = std::pair<Refusal, UnitState>;
-  auto reply = co_await core_.call<Pair>(
-      member.device, core_.options.call_deadline,
-      member.device->drive()->inspect(view->fence(slot), unit, want_parts));
-  if (!reply) co_return std::move(reply.error());
-  if (reply->first == Refusal::stale_term)
-    co_return Error{Code::stale_term, "another process leads this partition"};
-  if (reply->first != Refusal::none) co_return Error{Code::unavailable, "the drive refused"};
-  co_return std::move(reply->second);
+  for (bool retried = false;; retried = true) {
+    // 5.1: only an answer after everything sent earlier was answered, or cut off, counts.
+    if (!co_await clean_link(view, slot, unit))
+      co_return Error{Code::unavailable, "the drive does not answer"};
+    if (!member.device->begin_call())
+      co_return Error{Code::drive_failed, "the drive is out of service"};
+    using Pair = std::pair<Refusal, UnitState>;
+    const drive::Fence fence = view->fence(slot);
+    auto reply = co_await core_.call<Pair>(member.device, core_.options.call_deadline,
+                                           member.device->drive()->inspect(fence, unit, want_parts));
+    if (!reply) co_return std::move(reply.error());
+    if (reply->first == Refusal::none) co_return std::move(reply->second);
+    if (reply->first == Refusal::stale_term)
+      co_return Error{Code::stale_term, "another process leads this partition"};
+    if (reply->first != Refusal::cut_off || retried)
+      co_return Error{Code::unavailable, "the drive refused"};
+    // The drive knows a newer connection: one whose promise was answered too late for us. Without a
+    // new one it would refuse everything from now on.
+    member.link->mark_lost(fence.connection);
+  }
 }
 
 io::Task<Result<Survey>> Resolver::survey(View view, UnitKey unit, bool want_parts, bool thorough) {

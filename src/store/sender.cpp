@@ -66,11 +66,13 @@ io::Task<Sender::Reply> Sender::deliver(View view, unsigned slot,
       mutation = std::move(*whole);
       continue;
     }
-    // Cut off by our own newer connection: it was refused for certain, so it may go again.
-    if (reply->refusal == Refusal::cut_off && view->fence(slot).connection > connection &&
-        !retried) {
+    // Cut off by our own newer connection: it was refused for certain, so it may go again. Where
+    // none is known here, the answer to its promise was lost or late, and another is made.
+    if (reply->refusal == Refusal::cut_off && !retried) {
       retried = true;
-      continue;
+      bool newer = view->fence(slot).connection > connection;
+      if (!newer) newer = co_await reconnect(view, slot);
+      if (newer) continue;
     }
     co_return reply;
   }
