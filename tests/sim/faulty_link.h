@@ -3,6 +3,7 @@
 // storage).
 #pragma once
 
+#include <algorithm>
 #include <memory>
 
 #include "drive/drive.h"
@@ -174,7 +175,7 @@ class FaultyLink final : public drive::Drive, public std::enable_shared_from_thi
           (void)co_await ((*drive).*Method)(std::move(again)...);
         }
       };
-      io::spawn(io::Executor::current(), Twice::run(inner_, delay() * 20, args...));
+      io::spawn(io::Executor::current(), Twice::run(inner_, std::min<io::Duration>(delay() * 20, std::chrono::seconds(15)), args...));
     }
     auto reply = co_await ((*inner_).*Method)(std::move(args)...);
     if (cut_) co_return broken();

@@ -67,7 +67,7 @@ int main(int argc, char** argv) {
   }
   if (profiles.empty()) profiles = {{1, 0}, {1, 1}, {1, 2}, {2, 1}, {2, 2}, {4, 2}};
   cairn::log::Options log;
-  log.level = verbose ? cairn::log::Level::info : cairn::log::Level::error;
+  log.level = verbose ? cairn::log::Level::debug : cairn::log::Level::error;
   if (!verbose) log.file = "/dev/null";
   cairn::log::configure(log);
   std::signal(SIGABRT, say_where);

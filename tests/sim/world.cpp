@@ -346,7 +346,7 @@ void World::check_settled() {
 io::Task<bool> World::make_whole(unsigned attempts) {
   for (unsigned attempt = 0; attempt < attempts; ++attempt) {
     const auto leader = newest();
-    bool all = leader != nullptr;
+    bool all = leader != nullptr, deposed = false;
     for (const SimDrive* drive : slots) all = all && drive->up();
     if (all) all = leader->store->rebuilding().empty();
     const std::vector<model::UnitKey> now(units.begin(), units.end());
@@ -354,11 +354,16 @@ io::Task<bool> World::make_whole(unsigned attempts) {
       if (!all || !leader->alive) break;
       const auto whole = co_await leader->store->verify(unit);
       all = whole && whole->whole;
+      deposed = !whole && whole.error().message.contains("another process leads");
       if (!all && setup.verbose) {
         say(text_of(unit) + " is not whole" + (whole ? "" : ": " + whole.error().message));
       }
     }
     if (all && leader->alive) co_return true;
+    if (deposed && !stormy && leader->alive) {
+      say("leader " + std::to_string(leader->number) + " was deposed and starts anew");
+      retire(leader);
+    }
     if (!co_await pause(300, 2000)) co_return false;
   }
   co_return false;
@@ -375,6 +380,8 @@ io::Task<bool> World::calm() {
       for (const auto& link : *all)
         if (link) link->faults = {};
   }
+  // What is still under way arrives.
+  co_await io::sleep_for(20s);
   // Often the same leader finds its way, at times a new one has to.
   if (dice.chance(400) && newest() != nullptr) retire(newest());
   const bool whole = co_await make_whole(40);
