@@ -19,7 +19,7 @@ class Simulation : public ::testing::Test {
 
 TEST_F(Simulation, TheSameSeedIsTheSameRun) {
   for (const std::uint64_t seed : {3u, 4u, 5u}) {
-    Setup setup;
+    sim::Setup setup;
     setup.seed = seed;
     const Report one = simulate(setup), two = simulate(setup);
     EXPECT_GT(one.steps, 1000u);
@@ -34,7 +34,7 @@ TEST_F(Simulation, TheSameSeedIsTheSameRun) {
 unsigned found(Plant plant, model::ErasureProfile profile, unsigned seeds) {
   unsigned count = 0;
   for (unsigned seed = 1; seed <= seeds; ++seed) {
-    Setup setup;
+    sim::Setup setup;
     setup.seed = seed;
     setup.profile = profile;
     setup.plant = plant;
