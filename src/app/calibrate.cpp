@@ -19,7 +19,9 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-double seconds_since(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
+double seconds_since(Clock::time_point begin) {
+  return std::chrono::duration<double>(Clock::now() - begin).count();
+}
 
 // Runs `work` (which handles `bytes`) for about half a second and returns MiB per second.
 template <class F>
@@ -60,7 +62,8 @@ double synced_write_seconds(const std::string& path) {
   ::close(fd);
   ::unlink(path.c_str());
   if (times.empty()) return -1;
-  std::nth_element(times.begin(), times.begin() + static_cast<std::ptrdiff_t>(times.size() / 2), times.end());
+  std::nth_element(times.begin(), times.begin() + static_cast<std::ptrdiff_t>(times.size() / 2),
+                   times.end());
   return times[times.size() / 2];
 }
 
@@ -71,7 +74,8 @@ double sequential_mib(const std::string& path) {
   const std::vector<char> block(4 << 20, 'x');
   const auto begin = Clock::now();
   bool good = true;
-  for (int i = 0; i < 128 && good; ++i) good = ::write(fd, block.data(), block.size()) == static_cast<ssize_t>(block.size());
+  for (int i = 0; i < 128 && good; ++i)
+    good = ::write(fd, block.data(), block.size()) == static_cast<ssize_t>(block.size());
   good = good && ::fdatasync(fd) == 0;
   const double took = seconds_since(begin);
   ::close(fd);
@@ -81,9 +85,10 @@ double sequential_mib(const std::string& path) {
 
 int machine(const std::string& directory) {
   const std::string file = directory + "/.cairn-calibration";
-  std::printf("{\"md5_mib_per_second\":%.1f,\"memcpy_mib_per_second\":%.1f,\"synced_write_ms\":%.4f,"
-              "\"sequential_write_mib_per_second\":%.1f}\n",
-              md5_mib(), memcpy_mib(), synced_write_seconds(file) * 1000, sequential_mib(file));
+  std::printf(
+      "{\"md5_mib_per_second\":%.1f,\"memcpy_mib_per_second\":%.1f,\"synced_write_ms\":%.4f,"
+      "\"sequential_write_mib_per_second\":%.1f}\n",
+      md5_mib(), memcpy_mib(), synced_write_seconds(file) * 1000, sequential_mib(file));
   return 0;
 }
 
@@ -99,13 +104,16 @@ struct Echo {
 
 int echo(const std::string& host, std::uint16_t port, std::size_t threads) {
   Signals signals;
-  auto reactors = io::make_reactors(threads == 0 ? std::max(1u, std::thread::hardware_concurrency()) : threads);
+  auto reactors =
+      io::make_reactors(threads == 0 ? std::max(1u, std::thread::hardware_concurrency()) : threads);
   metrics::Registry metrics;
   Echo content;
   net::ServerOptions options;
   options.host = host;
   options.port = port;
-  auto server = net::make_server(options, *reactors, [&content](net::Request& r) { return Echo::answer(&content, r); }, metrics);
+  auto server = net::make_server(
+      options, *reactors, [&content](net::Request& r) { return Echo::answer(&content, r); },
+      metrics);
   reactors->start();
   if (auto started = server->start(); !started) {
     std::fprintf(stderr, "cairn calibrate: %s\n", started.error().message.c_str());
@@ -132,11 +140,13 @@ int calibrate(const std::vector<std::string>& arguments) {
   std::string host = "127.0.0.1", directory = ".";
   std::uint16_t port = 9001;
   std::size_t threads = 0;
-  auto* echo_command = app.add_subcommand("echo", "answer 4 KiB from memory over HTTP until SIGTERM");
+  auto* echo_command =
+      app.add_subcommand("echo", "answer 4 KiB from memory over HTTP until SIGTERM");
   echo_command->add_option("--host", host, "address")->capture_default_str();
   echo_command->add_option("--port", port, "port")->capture_default_str();
   echo_command->add_option("--threads", threads, "reactor threads; default one per core");
-  auto* machine_command = app.add_subcommand("machine", "MD5, memory copy, synced write, sequential disk, as JSON");
+  auto* machine_command =
+      app.add_subcommand("machine", "MD5, memory copy, synced write, sequential disk, as JSON");
   machine_command->add_option("--directory", directory, "where to write")->capture_default_str();
   std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());
   try {

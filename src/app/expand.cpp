@@ -25,7 +25,8 @@ Result<Group> parse_group(std::string_view inside, std::string_view pattern) {
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out);
     return !text.empty() && error == std::errc{} && end == text.data() + text.size();
   };
-  if (!number(from, group.first) || !number(to, group.last)) return wrong("the range needs two numbers");
+  if (!number(from, group.first) || !number(to, group.last))
+    return wrong("the range needs two numbers");
   if (group.first > group.last) return wrong("the range runs backwards");
   if (group.last - group.first >= kMaxResults) return wrong("the range is longer than 1,024");
   if (from.size() > 1 && from[0] == '0') group.width = from.size();
@@ -45,9 +46,11 @@ Result<std::vector<std::string>> expand(std::string_view pattern) {
     const auto close = pattern.find('}', open);
     if (close == std::string_view::npos)
       return Error{Code::invalid_argument, "'" + std::string(pattern) + "': a brace is not closed"};
-    CAIRN_ASSIGN(const Group group, parse_group(pattern.substr(open + 1, close - open - 1), pattern));
+    CAIRN_ASSIGN(const Group group,
+                 parse_group(pattern.substr(open + 1, close - open - 1), pattern));
     if (results.size() * (group.last - group.first + 1) > kMaxResults)
-      return Error{Code::invalid_argument, "'" + std::string(pattern) + "' stands for more than 1,024 drives"};
+      return Error{Code::invalid_argument,
+                   "'" + std::string(pattern) + "' stands for more than 1,024 drives"};
     std::vector<std::string> next;
     for (const auto& result : results) {
       for (std::uint32_t n = group.first; n <= group.last; ++n) {

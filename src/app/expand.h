@@ -1,5 +1,5 @@
-// Drive arguments: "{1...4}" stands for 1, 2, 3, 4 (as in "/mnt/disk{1...4}"); several groups multiply; leading zeros
-// of the first number give the width ("{01...12}").
+// Drive arguments: "{1...4}" stands for 1, 2, 3, 4 (as in "/mnt/disk{1...4}"); several groups
+// multiply; leading zeros of the first number give the width ("{01...12}").
 #pragma once
 
 #include <string>

@@ -7,7 +7,9 @@ namespace {
 
 using Names = std::vector<std::string>;
 
-TEST(Expand, PlainPathsStayAsTheyAre) { EXPECT_EQ(*expand("/mnt/a"), Names{"/mnt/a"}); }
+TEST(Expand, PlainPathsStayAsTheyAre) {
+  EXPECT_EQ(*expand("/mnt/a"), Names{"/mnt/a"});
+}
 
 TEST(Expand, RangesCountUp) {
   EXPECT_EQ(*expand("/d{1...3}"), (Names{"/d1", "/d2", "/d3"}));
@@ -19,8 +21,8 @@ TEST(Expand, GroupsMultiply) {
 }
 
 TEST(Expand, MistakesAreNamed) {
-  for (const auto* bad : {"/d{1..3}", "/d{1...", "/d{a...b}", "/d{3...1}", "/d{1...9999}", "/d{...}", "/d{-1...2}",
-                          "/d{1...40}/e{1...40}"}) {
+  for (const auto* bad : {"/d{1..3}", "/d{1...", "/d{a...b}", "/d{3...1}", "/d{1...9999}",
+                          "/d{...}", "/d{-1...2}", "/d{1...40}/e{1...40}"}) {
     auto result = expand(bad);
     ASSERT_FALSE(result) << bad;
     EXPECT_EQ(result.code(), Code::invalid_argument);

@@ -20,7 +20,8 @@ MemoryPlan plan_memory(std::uint64_t limit, std::size_t drives, std::uint64_t ma
 namespace {
 
 std::uint64_t machine_memory() {
-  return static_cast<std::uint64_t>(::sysconf(_SC_PHYS_PAGES)) * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+  return static_cast<std::uint64_t>(::sysconf(_SC_PHYS_PAGES)) *
+         static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
 }
 
 }  // namespace
@@ -37,7 +38,9 @@ Node::Node(const ServerSettings& settings, io::Reactors& reactors, metrics::Regi
 
 Node::~Node() = default;
 
-drive::World Node::world() { return {*files_, *pool_, *clock_, *random_, metrics_}; }
+drive::World Node::world() {
+  return {*files_, *pool_, *clock_, *random_, metrics_};
+}
 
 drive::LocalDriveOptions Node::drive_options() const {
   drive::LocalDriveOptions options;
@@ -76,16 +79,20 @@ io::Task<Result<bool>> Node::open_all() {
   tuning.inline_max_bytes = settings_.inline_max_bytes;
   tuning.cache_units = plan_.cached_units;
   store::Parts parts{*cluster_.control, *memory_, *clock_, *random_, metrics_};
-  CAIRN_CO_ASSIGN(store_, co_await store::open_local_store(parts, tuning, cluster_.map, std::move(slots)));
+  CAIRN_CO_ASSIGN(store_,
+                  co_await store::open_local_store(parts, tuning, cluster_.map, std::move(slots)));
   for (std::size_t i = 0; i < cluster_.slots.size(); ++i) {
     cluster::Slot& slot = cluster_.slots[i];
     if (!slot.replacement) continue;
     const model::DriveId id = slot.drive->id();
     auto attached = co_await store_->attach(i, slot.drive);
     if (attached) attached = co_await adopt_drive(i, id);
-    if (!attached) log::error("a replacement drive cannot be used", {{"path", slot.path}, {"reason", attached.error().message}});
+    if (!attached)
+      log::error("a replacement drive cannot be used",
+                 {{"path", slot.path}, {"reason", attached.error().message}});
   }
-  CAIRN_CO_ASSIGN(objects_, co_await object::open_objects(*store_, *cluster_.control, *clock_, *random_, *memory_, {}));
+  CAIRN_CO_ASSIGN(objects_, co_await object::open_objects(*store_, *cluster_.control, *clock_,
+                                                          *random_, *memory_, {}));
   co_return true;
 }
 
@@ -97,8 +104,10 @@ io::Task<Result<cluster::Reopened>> Node::reopen_drive(std::size_t slot, model::
   const cluster::Slot& known = cluster_.slots[slot];
   drive::LocalDriveOptions options = drive_options();
   options.path = known.path;
-  co_return co_await cluster::reopen(world(), std::move(options), cluster_.id, expected, static_cast<std::uint32_t>(slot),
-                                     static_cast<std::uint32_t>(cluster_.slots.size()), store_->map().profile);
+  co_return co_await cluster::reopen(
+      world(), std::move(options), *cluster_.control, cluster_.id, expected,
+      static_cast<std::uint32_t>(slot), static_cast<std::uint32_t>(cluster_.slots.size()),
+      store_->map().profile);
 }
 
 io::Task<Result<void>> Node::adopt_drive(std::size_t slot, model::DriveId id) {

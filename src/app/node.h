@@ -1,4 +1,5 @@
-// The storage half of a server: drives, control store, store and object layer of one machine, wired.
+// The storage half of a server: drives, control store, store and object layer of one machine,
+// wired.
 #pragma once
 
 #include <memory>
@@ -20,21 +21,23 @@ namespace cairn::app {
 // How the one memory limit is divided.
 struct MemoryPlan {
   std::uint64_t total = 0;
-  std::uint64_t bodies = 0;               // request bodies and repairs in flight
+  std::uint64_t bodies = 0;  // request bodies and repairs in flight
   std::uint64_t block_cache_per_drive = 0;
   std::uint64_t memtable_per_drive = 0;
-  std::size_t cached_units = 0;           // in the leader
+  std::size_t cached_units = 0;  // in the leader
 };
 MemoryPlan plan_memory(std::uint64_t limit, std::size_t drives, std::uint64_t machine);
 
 class Node {
  public:
-  // Opens everything; blocks. Errors are sentences for the person who started the server. Reactors are started.
+  // Opens everything; blocks. Errors are sentences for the person who started the server. Reactors
+  // are started.
   static Result<std::unique_ptr<Node>> open(const ServerSettings& settings, io::Reactors& reactors,
                                             metrics::Registry& metrics);
   ~Node();  // REQUIRES: stop() was called, or open failed
 
-  // Ends background work of the store and the drives; nothing may be asked of them any more. Blocks.
+  // Ends background work of the store and the drives; nothing may be asked of them any more.
+  // Blocks.
   void stop();
 
   object::Objects& objects() { return *objects_; }
@@ -46,14 +49,18 @@ class Node {
   io::FileSystem& files() { return *files_; }
   model::ClusterId cluster_id() const { return cluster_.id; }
   const std::vector<cluster::Slot>& slots() const { return cluster_.slots; }
-  // Hands over this object's reference to a slot's drive: whoever watches the drives holds it from then on, and gives
-  // back what there is before stop().
-  std::shared_ptr<drive::Drive> take_drive(std::size_t slot) { return std::move(cluster_.slots[slot].drive); }
+  // Hands over this object's reference to a slot's drive: whoever watches the drives holds it from
+  // then on, and gives back what there is before stop().
+  std::shared_ptr<drive::Drive> take_drive(std::size_t slot) {
+    return std::move(cluster_.slots[slot].drive);
+  }
   void give_back(std::size_t slot, std::shared_ptr<drive::Drive> drive);
 
-  // A drive that is back, or an empty directory that becomes its replacement (cluster::reopen), for one slot.
+  // A drive that is back, or an empty directory that becomes its replacement (cluster::reopen), for
+  // one slot.
   io::Task<Result<cluster::Reopened>> reopen_drive(std::size_t slot, model::DriveId expected);
-  // Brings the control store of a slot's directory up to date and remembers the drive that has the slot.
+  // Brings the control store of a slot's directory up to date and remembers the drive that has the
+  // slot.
   io::Task<Result<void>> adopt_drive(std::size_t slot, model::DriveId id);
 
  private:

@@ -10,18 +10,22 @@
 namespace cairn::app {
 namespace {
 
-Error wrong(std::string text) { return Error{Code::invalid_argument, std::move(text)}; }
+Error wrong(std::string text) {
+  return Error{Code::invalid_argument, std::move(text)};
+}
 
 // "1GiB", "512M", "1048576": binary units.
 Result<std::uint64_t> parse_bytes(const std::string& text, std::string_view flag) {
   std::uint64_t number = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
   const std::string unit(end, text.data() + text.size());
-  static const std::map<std::string, unsigned> shifts{{"", 0},     {"B", 0},    {"K", 10},   {"KiB", 10}, {"M", 20},
-                                                      {"MiB", 20}, {"G", 30},   {"GiB", 30}, {"T", 40},   {"TiB", 40}};
+  static const std::map<std::string, unsigned> shifts{
+      {"", 0},     {"B", 0},  {"K", 10},   {"KiB", 10}, {"M", 20},
+      {"MiB", 20}, {"G", 30}, {"GiB", 30}, {"T", 40},   {"TiB", 40}};
   const auto shift = shifts.find(unit);
   if (error != std::errc{} || shift == shifts.end() || number > (1ull << 50 >> shift->second))
-    return wrong(std::string(flag) + " '" + text + "' is no size; write for example 512MiB or 4GiB");
+    return wrong(std::string(flag) + " '" + text +
+                 "' is no size; write for example 512MiB or 4GiB");
   return number << shift->second;
 }
 
@@ -31,7 +35,8 @@ Result<void> parse_listen(const std::string& text, ServerSettings& settings) {
   unsigned number = 0;
   const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), number);
   if (port.empty() || error != std::errc{} || end != port.data() + port.size() || number > 65535)
-    return wrong("--listen '" + text + "' is not HOST:PORT; write for example 0.0.0.0:9000 or [::1]:9000");
+    return wrong("--listen '" + text +
+                 "' is not HOST:PORT; write for example 0.0.0.0:9000 or [::1]:9000");
   settings.port = static_cast<std::uint16_t>(number);
   settings.host = text.substr(0, colon);
   if (settings.host.size() >= 2 && settings.host.front() == '[' && settings.host.back() == ']')
@@ -42,7 +47,8 @@ Result<void> parse_listen(const std::string& text, ServerSettings& settings) {
 
 Result<void> take_drives(const std::vector<std::string>& patterns, ServerSettings& settings) {
   if (patterns.empty())
-    return wrong("no drives given; name at least one directory, for example: cairn server /mnt/disk{1...4}");
+    return wrong(
+        "no drives given; name at least one directory, for example: cairn server /mnt/disk{1...4}");
   std::set<std::string> seen;
   for (const auto& pattern : patterns) {
     CAIRN_ASSIGN(const auto names, expand(pattern));
@@ -57,8 +63,8 @@ Result<void> take_drives(const std::vector<std::string>& patterns, ServerSetting
 }
 
 struct Raw {
-  std::string listen = "0.0.0.0:9000", erasure, memory, inline_max = "128KiB", scrub = "32MiB", log_level = "info",
-              log_format = "text";
+  std::string listen = "0.0.0.0:9000", erasure, memory, inline_max = "128KiB", scrub = "32MiB",
+              log_level = "info", log_format = "text";
   std::vector<std::string> drives;
 };
 
@@ -69,8 +75,9 @@ Result<void> interpret(const Raw& raw, ServerSettings& settings) {
     auto profile = model::ErasureProfile::parse(raw.erasure);
     if (!profile) return wrong("--erasure: " + profile.error().message);
     if (profile->drives() > settings.drives.size())
-      return wrong("--erasure " + raw.erasure + " needs " + std::to_string(profile->drives()) + " drives, but " +
-                   std::to_string(settings.drives.size()) + " are given; name more drives or choose a smaller profile");
+      return wrong("--erasure " + raw.erasure + " needs " + std::to_string(profile->drives()) +
+                   " drives, but " + std::to_string(settings.drives.size()) +
+                   " are given; name more drives or choose a smaller profile");
     settings.erasure = *profile;
   }
   if (!raw.memory.empty()) {
@@ -80,8 +87,10 @@ Result<void> interpret(const Raw& raw, ServerSettings& settings) {
   CAIRN_ASSIGN(settings.inline_max_bytes, parse_bytes(raw.inline_max, "--inline-max"));
   if (settings.inline_max_bytes > (1u << 20)) return wrong("--inline-max must be at most 1MiB");
   CAIRN_ASSIGN(settings.scrub_bytes_per_second, parse_bytes(raw.scrub, "--scrub-rate"));
-  static const std::map<std::string, log::Level> levels{{"debug", log::Level::debug}, {"info", log::Level::info},
-                                                        {"warn", log::Level::warn}, {"error", log::Level::error}};
+  static const std::map<std::string, log::Level> levels{{"debug", log::Level::debug},
+                                                        {"info", log::Level::info},
+                                                        {"warn", log::Level::warn},
+                                                        {"error", log::Level::error}};
   settings.log.level = levels.at(raw.log_level);
   settings.log.json = raw.log_format == "json";
   if (settings.credentials_file.empty())
@@ -95,31 +104,84 @@ Result<void> interpret(const Raw& raw, ServerSettings& settings) {
 Result<Parsed> parse_server_options(const std::vector<std::string>& arguments) {
   ServerSettings settings;
   Raw raw;
-  CLI::App app{"Serves S3 from the drives named: directories, each on a file system of its own.\n"
-               "{1...4} in a drive stands for 1, 2, 3, 4. New drives are formatted at the first start.\n",
-               "cairn server"};
+  CLI::App app{
+      "Serves S3 from the drives named: directories, each on a file system of its own.\n"
+      "{1...4} in a drive stands for 1, 2, 3, 4. New drives are formatted at the first start.\n",
+      "cairn server"};
   app.add_option("DRIVE", raw.drives, "drive directories")->type_name("DIR");
-  app.add_option("--listen", raw.listen, "address to serve on")->envname("CAIRN_LISTEN")->type_name("HOST:PORT")->capture_default_str();
-  app.add_option("--erasure", raw.erasure, "K data and M parity shards; default by the number of drives (4 drives: 2+2)")->envname("CAIRN_ERASURE")->type_name("K+M");
-  app.add_option("--region", settings.region, "the region clients sign for")->envname("CAIRN_REGION")->capture_default_str();
-  app.add_option("--domain", settings.domains, "also serve BUCKET.DOMAIN (virtual-host style); may be repeated")->envname("CAIRN_DOMAIN")->delimiter(',')->allow_extra_args(false);
-  app.add_option("--credentials-file", settings.credentials_file, "root keys; made at the first start (default: 'credentials' beside the first drive)")->envname("CAIRN_CREDENTIALS_FILE")->type_name("FILE");
-  app.add_option("--memory", raw.memory, "the one memory limit; default a quarter of the machine")->envname("CAIRN_MEMORY")->type_name("SIZE");
-  app.add_option("--threads", settings.threads, "reactor threads; default one per core")->envname("CAIRN_THREADS")->check(CLI::Range(0, 1024));
-  app.add_option("--file-io", settings.file_io, "how files are read and written")->envname("CAIRN_FILE_IO")->check(CLI::IsMember({"auto", "io_uring", "threads"}))->capture_default_str();
-  app.add_option("--inline-max", raw.inline_max, "objects up to this size live in the index")->envname("CAIRN_INLINE_MAX")->type_name("SIZE")->capture_default_str();
-  app.add_option("--scrub-rate", raw.scrub, "bytes per second that the scrub reads; 0 turns it off")->envname("CAIRN_SCRUB_RATE")->type_name("SIZE")->capture_default_str();
-  app.add_option("--max-requests", settings.max_requests, "requests in flight; more get 503 SlowDown")->envname("CAIRN_MAX_REQUESTS")->check(CLI::Range(1, 1'000'000))->capture_default_str();
-  app.add_option("--drain-seconds", settings.drain_seconds, "on SIGTERM, wait this long for requests in progress")->envname("CAIRN_DRAIN_SECONDS")->check(CLI::Range(0, 3600))->capture_default_str();
-  app.add_option("--access-log", settings.access_log, "one line per request to this file, or - for standard error")->envname("CAIRN_ACCESS_LOG")->type_name("FILE");
-  app.add_option("--log-level", raw.log_level, "debug, info, warn or error")->envname("CAIRN_LOG_LEVEL")->check(CLI::IsMember({"debug", "info", "warn", "error"}))->capture_default_str();
-  app.add_option("--log-format", raw.log_format, "text or json")->envname("CAIRN_LOG_FORMAT")->check(CLI::IsMember({"text", "json"}))->capture_default_str();
-  app.add_flag("--metrics-auth", settings.metrics_need_auth, "/metrics needs a signed request")->envname("CAIRN_METRICS_AUTH");
-  app.add_flag("--unsafe-no-sync", settings.unsafe_no_sync, "acknowledge writes before they are on stable storage: a power cut loses them")->envname("CAIRN_UNSAFE_NO_SYNC");
-  app.add_flag("--quick-start", settings.quick_start, "print commands to try")->envname("CAIRN_QUICK_START");
-  app.footer("Root keys: CAIRN_ROOT_USER and CAIRN_ROOT_PASSWORD, else the credentials file.\n"
-             "Every flag has an environment variable: CAIRN_ and its name, as shown above.\n\n"
-             "Examples:\n  cairn server /mnt/disk{1...4}\n  cairn server --listen 127.0.0.1:9000 --erasure 4+2 /mnt/disk{1...6}");
+  app.add_option("--listen", raw.listen, "address to serve on")
+      ->envname("CAIRN_LISTEN")
+      ->type_name("HOST:PORT")
+      ->capture_default_str();
+  app.add_option("--erasure", raw.erasure,
+                 "K data and M parity shards; default by the number of drives (4 drives: 2+2)")
+      ->envname("CAIRN_ERASURE")
+      ->type_name("K+M");
+  app.add_option("--region", settings.region, "the region clients sign for")
+      ->envname("CAIRN_REGION")
+      ->capture_default_str();
+  app.add_option("--domain", settings.domains,
+                 "also serve BUCKET.DOMAIN (virtual-host style); may be repeated")
+      ->envname("CAIRN_DOMAIN")
+      ->delimiter(',')
+      ->allow_extra_args(false);
+  app.add_option(
+         "--credentials-file", settings.credentials_file,
+         "root keys; made at the first start (default: 'credentials' beside the first drive)")
+      ->envname("CAIRN_CREDENTIALS_FILE")
+      ->type_name("FILE");
+  app.add_option("--memory", raw.memory, "the one memory limit; default a quarter of the machine")
+      ->envname("CAIRN_MEMORY")
+      ->type_name("SIZE");
+  app.add_option("--threads", settings.threads, "reactor threads; default one per core")
+      ->envname("CAIRN_THREADS")
+      ->check(CLI::Range(0, 1024));
+  app.add_option("--file-io", settings.file_io, "how files are read and written")
+      ->envname("CAIRN_FILE_IO")
+      ->check(CLI::IsMember({"auto", "io_uring", "threads"}))
+      ->capture_default_str();
+  app.add_option("--inline-max", raw.inline_max, "objects up to this size live in the index")
+      ->envname("CAIRN_INLINE_MAX")
+      ->type_name("SIZE")
+      ->capture_default_str();
+  app.add_option("--scrub-rate", raw.scrub, "bytes per second that the scrub reads; 0 turns it off")
+      ->envname("CAIRN_SCRUB_RATE")
+      ->type_name("SIZE")
+      ->capture_default_str();
+  app.add_option("--max-requests", settings.max_requests,
+                 "requests in flight; more get 503 SlowDown")
+      ->envname("CAIRN_MAX_REQUESTS")
+      ->check(CLI::Range(1, 1'000'000))
+      ->capture_default_str();
+  app.add_option("--drain-seconds", settings.drain_seconds,
+                 "on SIGTERM, wait this long for requests in progress")
+      ->envname("CAIRN_DRAIN_SECONDS")
+      ->check(CLI::Range(0, 3600))
+      ->capture_default_str();
+  app.add_option("--access-log", settings.access_log,
+                 "one line per request to this file, or - for standard error")
+      ->envname("CAIRN_ACCESS_LOG")
+      ->type_name("FILE");
+  app.add_option("--log-level", raw.log_level, "debug, info, warn or error")
+      ->envname("CAIRN_LOG_LEVEL")
+      ->check(CLI::IsMember({"debug", "info", "warn", "error"}))
+      ->capture_default_str();
+  app.add_option("--log-format", raw.log_format, "text or json")
+      ->envname("CAIRN_LOG_FORMAT")
+      ->check(CLI::IsMember({"text", "json"}))
+      ->capture_default_str();
+  app.add_flag("--metrics-auth", settings.metrics_need_auth, "/metrics needs a signed request")
+      ->envname("CAIRN_METRICS_AUTH");
+  app.add_flag("--unsafe-no-sync", settings.unsafe_no_sync,
+               "acknowledge writes before they are on stable storage: a power cut loses them")
+      ->envname("CAIRN_UNSAFE_NO_SYNC");
+  app.add_flag("--quick-start", settings.quick_start, "print commands to try")
+      ->envname("CAIRN_QUICK_START");
+  app.footer(
+      "Root keys: CAIRN_ROOT_USER and CAIRN_ROOT_PASSWORD, else the credentials file.\n"
+      "Every flag has an environment variable: CAIRN_ and its name, as shown above.\n\n"
+      "Examples:\n  cairn server /mnt/disk{1...4}\n  cairn server --listen 127.0.0.1:9000 "
+      "--erasure 4+2 /mnt/disk{1...6}");
   std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());
   try {
     app.parse(reversed);

@@ -21,7 +21,8 @@ std::string bad(std::vector<std::string> arguments) {
 
 TEST(Options, DefaultsAndDrives) {
   const auto settings = good({"/mnt/disk{1...4}"});
-  EXPECT_EQ(settings.drives, (std::vector<std::string>{"/mnt/disk1", "/mnt/disk2", "/mnt/disk3", "/mnt/disk4"}));
+  EXPECT_EQ(settings.drives,
+            (std::vector<std::string>{"/mnt/disk1", "/mnt/disk2", "/mnt/disk3", "/mnt/disk4"}));
   EXPECT_EQ(settings.port, 9000);
   EXPECT_EQ(settings.credentials_file, "/mnt/credentials");
   EXPECT_FALSE(settings.erasure);
@@ -29,8 +30,9 @@ TEST(Options, DefaultsAndDrives) {
 }
 
 TEST(Options, EverythingSet) {
-  const auto settings = good({"--listen", "[::1]:9100", "--erasure", "2+1", "--region", "eu-x", "--memory", "1GiB",
-                              "--log-format", "json", "--domain", "s3.local", "/a", "/b", "/c"});
+  const auto settings =
+      good({"--listen", "[::1]:9100", "--erasure", "2+1", "--region", "eu-x", "--memory", "1GiB",
+            "--log-format", "json", "--domain", "s3.local", "/a", "/b", "/c"});
   EXPECT_EQ(settings.host, "::1");
   EXPECT_EQ(settings.port, 9100);
   EXPECT_EQ(settings.erasure->text(), "2+1");
@@ -60,7 +62,9 @@ TEST(MemoryPlan, PartsFitTheLimit) {
   for (const std::uint64_t limit : {256ull << 20, 1ull << 30, 64ull << 30}) {
     for (const std::size_t drives : {1u, 4u, 16u}) {
       const auto plan = plan_memory(limit, drives, 0);
-      EXPECT_LE(plan.bodies + drives * (plan.block_cache_per_drive + plan.memtable_per_drive) + plan.cached_units * 1024, limit);
+      EXPECT_LE(plan.bodies + drives * (plan.block_cache_per_drive + plan.memtable_per_drive) +
+                    plan.cached_units * 1024,
+                limit);
       EXPECT_GT(plan.memtable_per_drive, 0u);
     }
   }

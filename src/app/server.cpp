@@ -23,21 +23,30 @@ int failed(const Error& error) {
 
 std::string endpoint_of(const ServerSettings& settings, std::uint16_t port) {
   const bool any = settings.host == "0.0.0.0" || settings.host == "::";
-  const std::string host = any ? "127.0.0.1" : settings.host.find(':') != std::string::npos ? "[" + settings.host + "]" : settings.host;
+  const std::string host = any ? "127.0.0.1"
+                           : settings.host.find(':') != std::string::npos
+                               ? "[" + settings.host + "]"
+                               : settings.host;
   return "http://" + host + ":" + std::to_string(port);
 }
 
-void greet(const ServerSettings& settings, const RootCredentials& root, const std::string& endpoint) {
+void greet(const ServerSettings& settings, const RootCredentials& root,
+           const std::string& endpoint) {
   std::fprintf(stderr, "\nCairn %s serves S3 at %s\n", kVersion, endpoint.c_str());
-  std::fprintf(stderr, "Root keys: %s%s\n", root.source.c_str(), root.generated ? " (made just now; mode 0600)" : "");
+  std::fprintf(stderr, "Root keys: %s%s\n", root.source.c_str(),
+               root.generated ? " (made just now; mode 0600)" : "");
   if (!settings.quick_start) return;
   const std::string aws = "aws --endpoint-url " + endpoint;
   if (root.source != "the environment")
-    std::fprintf(stderr, "\nTry, in another terminal:\n  export AWS_SHARED_CREDENTIALS_FILE=%s\n", root.source.c_str());
+    std::fprintf(stderr, "\nTry, in another terminal:\n  export AWS_SHARED_CREDENTIALS_FILE=%s\n",
+                 root.source.c_str());
   else
-    std::fprintf(stderr, "\nTry, in another terminal with the keys as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY:\n");
-  std::fprintf(stderr, "  %s s3 mb s3://first\n  %s s3 cp README.md s3://first/\n  %s s3 ls s3://first/\n\n", aws.c_str(),
-               aws.c_str(), aws.c_str());
+    std::fprintf(stderr,
+                 "\nTry, in another terminal with the keys as AWS_ACCESS_KEY_ID and "
+                 "AWS_SECRET_ACCESS_KEY:\n");
+  std::fprintf(
+      stderr, "  %s s3 mb s3://first\n  %s s3 cp README.md s3://first/\n  %s s3 ls s3://first/\n\n",
+      aws.c_str(), aws.c_str(), aws.c_str());
 }
 
 template <class F>
@@ -53,15 +62,18 @@ void blocking(io::Reactors& reactors, F make) {
 
 // Everything above the node, in the order of its dependencies; destroyed the other way round.
 struct Front {
-  Front(Node& node, Services& services, const ServerSettings& settings, const RootCredentials& root, io::Reactors& reactors,
-        metrics::Registry& metrics)
+  Front(Node& node, Services& services, const ServerSettings& settings, const RootCredentials& root,
+        io::Reactors& reactors, metrics::Registry& metrics)
       : credentials(auth::root_credentials(root.access_key, root.secret)),
         verifier(auth::make_verifier(*credentials, {settings.region})),
         policy(auth::root_only_policy()),
-        s3(s3::make_service({node.objects(), *verifier, *policy, node.clock(), node.random(), metrics},
-                            {settings.region, settings.domains})),
-        admin(admin::make_service({services, *verifier, *policy, node.clock(), metrics}, {settings.metrics_need_auth})),
-        server(server::make_server({*s3, *admin, reactors, metrics, node.clock(), node.random()}, options(settings))) {}
+        s3(s3::make_service(
+            {node.objects(), *verifier, *policy, node.clock(), node.random(), metrics},
+            {settings.region, settings.domains})),
+        admin(admin::make_service({services, *verifier, *policy, node.clock(), metrics},
+                                  {settings.metrics_need_auth})),
+        server(server::make_server({*s3, *admin, reactors, metrics, node.clock(), node.random()},
+                                   options(settings))) {}
 
   static server::Options options(const ServerSettings& settings) {
     server::Options options;
@@ -83,7 +95,8 @@ struct Front {
 
 int serve(const ServerSettings& settings, const RootCredentials& root, Signals& signals) {
   metrics::Registry metrics;
-  const std::size_t threads = settings.threads != 0 ? settings.threads : std::max(1u, std::thread::hardware_concurrency());
+  const std::size_t threads =
+      settings.threads != 0 ? settings.threads : std::max(1u, std::thread::hardware_concurrency());
   auto reactors = io::make_reactors(threads);
   reactors->start();
   auto node = Node::open(settings, *reactors, metrics);
@@ -102,7 +115,8 @@ int serve(const ServerSettings& settings, const RootCredentials& root, Signals& 
       greet(settings, root, endpoint_of(settings, front.server->port()));
       const int signal = signals.wait();
       log::info("stopping: requests in progress finish", {{"signal", signal}});
-      blocking(*reactors, [&] { return front.server->drain(std::chrono::seconds(settings.drain_seconds)); });
+      blocking(*reactors,
+               [&] { return front.server->drain(std::chrono::seconds(settings.drain_seconds)); });
       services.stop(*reactors);
     }
   }
@@ -129,10 +143,13 @@ int server(const std::vector<std::string>& arguments) {
   Signals signals;
   log::configure(settings.log);
   auto random = io::system_random();
-  auto root = root_credentials(settings.root_user, settings.root_password, settings.credentials_file, *random);
+  auto root = root_credentials(settings.root_user, settings.root_password,
+                               settings.credentials_file, *random);
   if (!root) return failed(root.error());
   if (settings.unsafe_no_sync)
-    log::warn("--unsafe-no-sync: writes are acknowledged before they are durable; a power cut loses them");
+    log::warn(
+        "--unsafe-no-sync: writes are acknowledged before they are durable; a power cut loses "
+        "them");
   return serve(settings, *root, signals);
 }
 

@@ -6,7 +6,8 @@
 
 namespace cairn::app {
 
-// Exit status: 0 after a clean drain, 1 when it could not start (why is on standard error), 2 wrong usage.
+// Exit status: 0 after a clean drain, 1 when it could not start (why is on standard error), 2 wrong
+// usage.
 int server(const std::vector<std::string>& arguments);
 
 }  // namespace cairn::app

@@ -32,7 +32,8 @@ io::Task<Result<void>> NodeSlots::check(std::size_t index) {
   CAIRN_CO_ASSIGN(const drive::Probe probe, co_await drive::probe(node_.files(), path));
   if (probe.state != drive::Probe::State::formatted)
     co_return Error{Code::drive_failed, path + " no longer holds the drive: " + probe.reason};
-  if (probe.format.drive != expected) co_return Error{Code::drive_failed, path + " holds another drive now"};
+  if (probe.format.drive != expected)
+    co_return Error{Code::drive_failed, path + " holds another drive now"};
   co_return {};
 }
 
@@ -95,7 +96,8 @@ Services::Services(Node& node, const ServerSettings& settings, metrics::Registry
       settings_(settings),
       started_ms_(node.clock().unix_ms()),
       slots_(node),
-      heal_(node.store(), [this] { return slots_.in_service(); }, node.clock(), metrics),
+      heal_(
+          node.store(), [this] { return slots_.in_service(); }, node.clock(), metrics),
       scrub_(node.store(), node.control(), node.clock(), metrics, scrub_options(settings)),
       uploads_(node.objects(), metrics),
       watch_(node.store(), slots_, metrics, [this] { heal_.wake(); }) {}
@@ -125,7 +127,8 @@ admin::Readiness Services::readiness() {
   admin::Readiness readiness;
   readiness.can_read = node_.store().can_read();
   readiness.can_write = node_.store().can_write() && node_.control().status().writable;
-  if (!readiness.can_read) readiness.reasons.push_back("too few drives answer to read every object");
+  if (!readiness.can_read)
+    readiness.reasons.push_back("too few drives answer to read every object");
   if (!node_.store().can_write()) readiness.reasons.push_back("too few drives answer to write");
   if (!node_.control().status().writable)
     readiness.reasons.push_back("too few drives take changes of buckets and settings");
@@ -140,16 +143,24 @@ io::Task<Result<admin::Status>> Services::status() {
   status.started_ms = started_ms_;
   CAIRN_CO_ASSIGN(const auto drives, co_await node_.store().drives());
   for (const auto& d : drives)
-    status.drives.push_back({d.id.hex(), d.path, d.state, d.reason, d.total_bytes, d.available_bytes,
-                             d.partitions_rebuilding, d.repair_entries});
+    status.drives.push_back({d.id.hex(), d.path, d.state, d.reason, d.total_bytes,
+                             d.available_bytes, d.partitions_rebuilding, d.repair_entries});
   const auto heal = heal_.status();
   status.heal = {heal.queue_seen, heal.repaired, heal.postponed, heal.errors, {}};
   for (const auto& r : heal.rebuilds)
-    status.heal.rebuilds.push_back({r.drive.hex(), r.partitions, r.partitions_left, r.units_done, r.units_estimate,
-                                    r.units_failed, r.bytes, r.started_ms, r.finished_ms, r.whole, r.waiting_for});
+    status.heal.rebuilds.push_back({r.drive.hex(), r.partitions, r.partitions_left, r.units_done,
+                                    r.units_estimate, r.units_failed, r.bytes, r.started_ms,
+                                    r.finished_ms, r.whole, r.waiting_for});
   const auto scrub = scrub_.status();
-  status.scrub = {settings_.scrub_bytes_per_second != 0, scrub.in_pass, scrub.started_ms, scrub.finished_ms,
-                  scrub.units, scrub.bytes, scrub.damaged_shards, scrub.not_whole, scrub.errors};
+  status.scrub = {settings_.scrub_bytes_per_second != 0,
+                  scrub.in_pass,
+                  scrub.started_ms,
+                  scrub.finished_ms,
+                  scrub.units,
+                  scrub.bytes,
+                  scrub.damaged_shards,
+                  scrub.not_whole,
+                  scrub.errors};
   status.memory_limit_bytes = node_.memory().limit();
   status.memory_used_bytes = node_.memory().used();
   co_return status;
@@ -157,7 +168,8 @@ io::Task<Result<admin::Status>> Services::status() {
 
 io::Task<Result<void>> Services::start_scrub() {
   if (settings_.scrub_bytes_per_second == 0)
-    co_return Error{Code::conflict, "the scrub is off (--scrub-rate 0); start the server with another rate"};
+    co_return Error{Code::conflict,
+                    "the scrub is off (--scrub-rate 0); start the server with another rate"};
   scrub_.run_now();
   co_return {};
 }

@@ -1,4 +1,5 @@
-// SIGTERM and SIGINT, waited for instead of handled. SIGPIPE is ignored: a closed connection is an error value.
+// SIGTERM and SIGINT, waited for instead of handled. SIGPIPE is ignored: a closed connection is an
+// error value.
 #pragma once
 
 namespace cairn::app {

@@ -21,7 +21,8 @@ struct Target {
   std::string region = "us-east-1", access_key{}, secret{};
 };
 
-io::Task<Result<net::ClientResponse>> call(Target target, std::string method, std::string path, std::int64_t now_ms) {
+io::Task<Result<net::ClientResponse>> call(Target target, std::string method, std::string path,
+                                           std::int64_t now_ms) {
   const std::string host = target.endpoint.host + ":" + std::to_string(target.endpoint.port);
   auth::SignRequest sign;
   sign.method = method;
@@ -35,27 +36,33 @@ io::Task<Result<net::ClientResponse>> call(Target target, std::string method, st
   for (const auto& [name, value] : auth::sign(sign)) head += name + ": " + value + "\r\n";
   if (method != "GET") head += "Content-Length: 0\r\n";
   head += "\r\n";
-  CAIRN_CO_ASSIGN(auto client, co_await net::connect(target.endpoint.host, target.endpoint.port, std::chrono::seconds(10)));
+  CAIRN_CO_ASSIGN(auto client, co_await net::connect(target.endpoint.host, target.endpoint.port,
+                                                     std::chrono::seconds(10)));
   co_return co_await client->request(std::move(head), {}, false, true);
 }
 
 class Admin {
  public:
-  explicit Admin(Target target) : target_(std::move(target)), reactors_(io::make_reactors(1)) { reactors_->start(); }
+  explicit Admin(Target target) : target_(std::move(target)), reactors_(io::make_reactors(1)) {
+    reactors_->start();
+  }
   ~Admin() { reactors_->stop(); }
 
   // The answer's body; on failure a sentence.
   Result<std::string> ask(const std::string& method, const std::string& path) {
-    CAIRN_ASSIGN(auto response, io::block_on(*reactors_, call(target_, method, path, clock_->unix_ms())));
+    CAIRN_ASSIGN(auto response,
+                 io::block_on(*reactors_, call(target_, method, path, clock_->unix_ms())));
     if (response.status / 100 != 2)
-      return Error{Code::invalid_request, "the server answered " + std::to_string(response.status) + ": " + response.body};
+      return Error{Code::invalid_request,
+                   "the server answered " + std::to_string(response.status) + ": " + response.body};
     return std::move(response.body);
   }
   Result<json::object> status() {
     CAIRN_ASSIGN(const std::string body, ask("GET", "/cairn/admin/v1/status"));
     std::error_code error;
     const json::value value = json::parse(body, error);
-    if (error || !value.is_object()) return Error{Code::corrupt, "the server's answer is no JSON object"};
+    if (error || !value.is_object())
+      return Error{Code::corrupt, "the server's answer is no JSON object"};
     return value.get_object();
   }
 
@@ -77,22 +84,26 @@ double number_of(const json::object& object, std::string_view name) {
 }
 
 void print_status(const json::object& status) {
-  std::printf("Cairn %s, cluster %s, erasure %s\n\n", text_of(status, "version").c_str(), text_of(status, "cluster_id").c_str(),
-              text_of(status, "erasure").c_str());
-  std::printf("%-40s %-11s %10s %10s %11s %8s\n", "drive", "state", "size GiB", "free GiB", "rebuilding", "repairs");
-  if (const json::value* drives = status.if_contains("drives"); drives != nullptr && drives->is_array()) {
+  std::printf("Cairn %s, cluster %s, erasure %s\n\n", text_of(status, "version").c_str(),
+              text_of(status, "cluster_id").c_str(), text_of(status, "erasure").c_str());
+  std::printf("%-40s %-11s %10s %10s %11s %8s\n", "drive", "state", "size GiB", "free GiB",
+              "rebuilding", "repairs");
+  if (const json::value* drives = status.if_contains("drives");
+      drives != nullptr && drives->is_array()) {
     for (const auto& entry : drives->get_array()) {
       if (!entry.is_object()) continue;
       const json::object& drive = entry.get_object();
-      std::printf("%-40s %-11s %10.1f %10.1f %11.0f %8.0f\n", text_of(drive, "path").c_str(), text_of(drive, "state").c_str(),
-                  number_of(drive, "total_bytes") / (1 << 30), number_of(drive, "available_bytes") / (1 << 30),
+      std::printf("%-40s %-11s %10.1f %10.1f %11.0f %8.0f\n", text_of(drive, "path").c_str(),
+                  text_of(drive, "state").c_str(), number_of(drive, "total_bytes") / (1 << 30),
+                  number_of(drive, "available_bytes") / (1 << 30),
                   number_of(drive, "partitions_rebuilding"), number_of(drive, "repair_entries"));
       const std::string reason = text_of(drive, "reason");
       if (!reason.empty() && reason != "-") std::printf("    %s\n", reason.c_str());
     }
   }
   for (const char* part : {"heal", "scrub"}) {
-    if (const json::value* value = status.if_contains(part)) std::printf("\n%s: %s\n", part, json::serialize(*value).c_str());
+    if (const json::value* value = status.if_contains(part))
+      std::printf("\n%s: %s\n", part, json::serialize(*value).c_str());
   }
 }
 
@@ -104,8 +115,10 @@ int fail(const Error& error) {
 int show_status(Admin& admin, bool as_json) {
   auto status = admin.status();
   if (!status) return fail(status.error());
-  if (as_json) std::printf("%s\n", json::serialize(*status).c_str());
-  else print_status(*status);
+  if (as_json)
+    std::printf("%s\n", json::serialize(*status).c_str());
+  else
+    print_status(*status);
   return 0;
 }
 
@@ -114,12 +127,14 @@ int scrub(Admin& admin, bool wait) {
   const auto state = [&]() -> Result<json::object> {
     CAIRN_ASSIGN(const json::object status, admin.status());
     const json::value* scrub = status.if_contains("scrub");
-    if (scrub == nullptr || !scrub->is_object()) return Error{Code::corrupt, "the server says nothing of its scrub"};
+    if (scrub == nullptr || !scrub->is_object())
+      return Error{Code::corrupt, "the server says nothing of its scrub"};
     return scrub->get_object();
   };
   auto before = state();
   if (!before) return fail(before.error());
-  if (auto started = admin.ask("POST", "/cairn/admin/v1/scrub/start"); !started) return fail(started.error());
+  if (auto started = admin.ask("POST", "/cairn/admin/v1/scrub/start"); !started)
+    return fail(started.error());
   if (!wait) {
     std::puts("the scrub has started; 'cairn admin status' shows how far it is");
     return 0;
@@ -129,9 +144,11 @@ int scrub(Admin& admin, bool wait) {
     auto now = state();
     if (!now) return fail(now.error());
     if (number_of(*now, "finished_ms") > number_of(*before, "finished_ms")) {
-      std::printf("scrub: %.0f units, %.0f bytes, %.0f damaged shards found, %.0f units not whole, %.0f errors\n",
-                  number_of(*now, "units"), number_of(*now, "bytes"), number_of(*now, "damaged_shards"),
-                  number_of(*now, "not_whole"), number_of(*now, "errors"));
+      std::printf(
+          "scrub: %.0f units, %.0f bytes, %.0f damaged shards found, %.0f units not whole, %.0f "
+          "errors\n",
+          number_of(*now, "units"), number_of(*now, "bytes"), number_of(*now, "damaged_shards"),
+          number_of(*now, "not_whole"), number_of(*now, "errors"));
       return number_of(*now, "not_whole") + number_of(*now, "errors") == 0 ? 0 : 1;
     }
   }
@@ -140,20 +157,28 @@ int scrub(Admin& admin, bool wait) {
 }  // namespace
 
 int admin(const std::vector<std::string>& arguments) {
-  CLI::App app{"Looks after a running server. Signs with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.\n", "cairn admin"};
+  CLI::App app{
+      "Looks after a running server. Signs with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.\n",
+      "cairn admin"};
   app.require_subcommand(1);
   app.fallthrough();
   std::string endpoint = "http://127.0.0.1:9000";
   Target target;
-  app.add_option("--endpoint", endpoint, "server")->envname("CAIRN_ENDPOINT")->capture_default_str();
-  app.add_option("--region", target.region, "region to sign for")->envname("AWS_REGION")->capture_default_str();
+  app.add_option("--endpoint", endpoint, "server")
+      ->envname("CAIRN_ENDPOINT")
+      ->capture_default_str();
+  app.add_option("--region", target.region, "region to sign for")
+      ->envname("AWS_REGION")
+      ->capture_default_str();
   app.add_option("--access-key", target.access_key, "access key")->envname("AWS_ACCESS_KEY_ID");
-  app.add_option("--secret-key", target.secret, "secret key; better given by the environment")->envname("AWS_SECRET_ACCESS_KEY");
+  app.add_option("--secret-key", target.secret, "secret key; better given by the environment")
+      ->envname("AWS_SECRET_ACCESS_KEY");
   bool as_json = false, wait = false;
   auto* status_command = app.add_subcommand("status", "drives, repair, scrub");
   status_command->add_flag("--json", as_json, "as JSON");
   auto* scrub_command = app.add_subcommand("scrub", "read and verify everything now");
-  scrub_command->add_flag("--wait", wait, "until it has ended; exit status 1 if something is not whole");
+  scrub_command->add_flag("--wait", wait,
+                          "until it has ended; exit status 1 if something is not whole");
   app.add_subcommand("heal", "look at drives and the repair queue now");
   std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());
   try {

@@ -49,7 +49,8 @@ constexpr std::uint64_t kMaxNoise = 64ull << 20;
 // A body of `size` bytes: windows into the noise, at a place of its own for each index.
 std::vector<io::Bytes> body_of(const Run& run, std::uint64_t index, std::uint64_t size) {
   std::vector<io::Bytes> pieces;
-  const io::Bytes window = io::Bytes(run.noise).subspan((index * 7919) % kNoiseWindows, run.noise.size() - kNoiseWindows);
+  const io::Bytes window = io::Bytes(run.noise).subspan((index * 7919) % kNoiseWindows,
+                                                        run.noise.size() - kNoiseWindows);
   while (size > 0) {
     const std::uint64_t take = std::min<std::uint64_t>(size, window.size());
     pieces.push_back(window.first(take));
@@ -60,15 +61,17 @@ std::vector<io::Bytes> body_of(const Run& run, std::uint64_t index, std::uint64_
 
 std::string key_of(const Run& run, std::uint64_t index) {
   char digits[16];
-  std::snprintf(digits, sizeof digits, "%02x/%08" PRIu64, static_cast<unsigned>(index * 2654435761u >> 24 & 255), index);
+  std::snprintf(digits, sizeof digits, "%02x/%08" PRIu64,
+                static_cast<unsigned>(index * 2654435761u >> 24 & 255), index);
   return run.options.prefix + digits;
 }
 
 using ExtraHeaders = std::vector<std::pair<std::string, std::string>>;
 
 // The signed head of a request, ready to send.
-std::string make_head(const Run& run, const std::string& method, const std::string& path, const std::string& query,
-                      std::optional<std::uint64_t> length, ExtraHeaders extra = {}) {
+std::string make_head(const Run& run, const std::string& method, const std::string& path,
+                      const std::string& query, std::optional<std::uint64_t> length,
+                      ExtraHeaders extra = {}) {
   auth::SignRequest sign;
   sign.method = method;
   sign.path = path;
@@ -78,7 +81,8 @@ std::string make_head(const Run& run, const std::string& method, const std::stri
   sign.secret = run.options.secret;
   sign.region = run.options.region;
   sign.now_ms = run.clock->unix_ms();
-  std::string head = method + " " + path + (query.empty() ? "" : "?" + query) + " HTTP/1.1\r\nHost: " + run.host_header + "\r\n";
+  std::string head = method + " " + path + (query.empty() ? "" : "?" + query) +
+                     " HTTP/1.1\r\nHost: " + run.host_header + "\r\n";
   for (const auto& [name, value] : auth::sign(sign)) head += name + ": " + value + "\r\n";
   for (const auto& [name, value] : extra) head += name + ": " + value + "\r\n";
   if (length) head += "Content-Length: " + std::to_string(*length) + "\r\n";
@@ -94,9 +98,11 @@ class Lane {
  public:
   explicit Lane(Run& run) : run_(run) {}
 
-  io::Task<Result<net::ClientResponse>> send(std::string head, std::vector<io::Bytes> body, bool is_head, bool keep) {
+  io::Task<Result<net::ClientResponse>> send(std::string head, std::vector<io::Bytes> body,
+                                             bool is_head, bool keep) {
     if (!client_) {
-      auto connected = co_await net::connect(run_.options.endpoint.host, run_.options.endpoint.port, std::chrono::seconds(10));
+      auto connected = co_await net::connect(run_.options.endpoint.host, run_.options.endpoint.port,
+                                             std::chrono::seconds(10));
       if (!connected) co_return Error{std::move(connected.error())};
       client_ = std::move(*connected);
     }
@@ -116,39 +122,52 @@ struct Step {
   std::string error;
 };
 
-Step judge(const Result<net::ClientResponse>& response, std::initializer_list<int> good, std::uint64_t bytes) {
+Step judge(const Result<net::ClientResponse>& response, std::initializer_list<int> good,
+           std::uint64_t bytes) {
   if (!response) return {false, 0, response.error().message};
   for (const int status : good)
     if (response->status == status) return {true, bytes, ""};
-  return {false, 0, "status " + std::to_string(response->status) + " " + response->body.substr(0, 300)};
+  return {false, 0,
+          "status " + std::to_string(response->status) + " " + response->body.substr(0, 300)};
 }
 
 io::Task<Step> put_one(Run& run, Lane& lane, std::string key, std::uint64_t index) {
   std::vector<io::Bytes> body = body_of(run, index, run.options.size);
-  auto response = co_await lane.send(make_head(run, "PUT", object_path(run, key), "", run.options.size), std::move(body), false, true);
+  auto response =
+      co_await lane.send(make_head(run, "PUT", object_path(run, key), "", run.options.size),
+                         std::move(body), false, true);
   co_return judge(response, {200}, run.options.size);
 }
 
-io::Task<Step> get_one(Run& run, Lane& lane, std::string key, std::optional<std::uint64_t> range_start) {
+io::Task<Step> get_one(Run& run, Lane& lane, std::string key,
+                       std::optional<std::uint64_t> range_start) {
   ExtraHeaders extra;
   std::uint64_t expected = run.options.size;
   if (range_start) {
     expected = run.options.range_bytes;
-    extra.emplace_back("Range", "bytes=" + std::to_string(*range_start) + "-" + std::to_string(*range_start + expected - 1));
+    extra.emplace_back("Range", "bytes=" + std::to_string(*range_start) + "-" +
+                                    std::to_string(*range_start + expected - 1));
   }
-  auto response = co_await lane.send(make_head(run, "GET", object_path(run, key), "", std::nullopt, std::move(extra)), {}, false, false);
+  auto response = co_await lane.send(
+      make_head(run, "GET", object_path(run, key), "", std::nullopt, std::move(extra)), {}, false,
+      false);
   Step step = judge(response, {200, 206}, response ? response->body_bytes : 0);
-  if (step.ok && step.bytes != expected) step = {false, 0, "a body of " + std::to_string(step.bytes) + " bytes instead of " + std::to_string(expected)};
+  if (step.ok && step.bytes != expected)
+    step = {false, 0,
+            "a body of " + std::to_string(step.bytes) + " bytes instead of " +
+                std::to_string(expected)};
   co_return step;
 }
 
 io::Task<Step> head_one(Run& run, Lane& lane, std::string key) {
-  auto response = co_await lane.send(make_head(run, "HEAD", object_path(run, key), "", std::nullopt), {}, true, false);
+  auto response = co_await lane.send(
+      make_head(run, "HEAD", object_path(run, key), "", std::nullopt), {}, true, false);
   co_return judge(response, {200}, 0);
 }
 
 io::Task<Step> delete_one(Run& run, Lane& lane, std::string key) {
-  auto response = co_await lane.send(make_head(run, "DELETE", object_path(run, key), "", std::nullopt), {}, false, true);
+  auto response = co_await lane.send(
+      make_head(run, "DELETE", object_path(run, key), "", std::nullopt), {}, false, true);
   co_return judge(response, {204}, 0);
 }
 
@@ -163,17 +182,20 @@ std::string between(const std::string& text, const std::string& open, const std:
 // One page of 1,000 keys, from a place that moves with `index`.
 io::Task<Step> list_one(Run& run, Lane& lane, std::uint64_t index) {
   const std::string after = key_of(run, index % run.options.objects);
-  const std::string query = "list-type=2&max-keys=1000&prefix=" + net::percent_encode(run.options.prefix, false) +
-                            "&start-after=" + net::percent_encode(after, false);
-  auto response = co_await lane.send(make_head(run, "GET", "/" + run.options.bucket, query, std::nullopt), {}, false, true);
+  const std::string query =
+      "list-type=2&max-keys=1000&prefix=" + net::percent_encode(run.options.prefix, false) +
+      "&start-after=" + net::percent_encode(after, false);
+  auto response = co_await lane.send(
+      make_head(run, "GET", "/" + run.options.bucket, query, std::nullopt), {}, false, true);
   Step step = judge(response, {200}, 0);
   if (step.ok) step.bytes = response->body_bytes;
-  if (step.ok && response->body.find("</ListBucketResult>") == std::string::npos) step = {false, 0, "a page that does not end"};
+  if (step.ok && response->body.find("</ListBucketResult>") == std::string::npos)
+    step = {false, 0, "a page that does not end"};
   co_return step;
 }
 
-// Eight parts, one after the other on this lane's connection while the other lanes do the same: the server sees
-// `concurrency` parts at a time.
+// Eight parts, one after the other on this lane's connection while the other lanes do the same: the
+// server sees `concurrency` parts at a time.
 io::Task<Step> multipart_one(Run& run, Lane& lane, std::string key, std::uint64_t index) {
   constexpr unsigned kParts = 8;
   const std::string path = object_path(run, key);
@@ -183,9 +205,11 @@ io::Task<Step> multipart_one(Run& run, Lane& lane, std::string key, std::uint64_
   const std::string upload = between(created->body, "<UploadId>", "</UploadId>");
   std::string document = "<CompleteMultipartUpload>";
   for (unsigned part = 1; part <= kParts; ++part) {
-    const std::string query = "partNumber=" + std::to_string(part) + "&uploadId=" + net::percent_encode(upload, false);
+    const std::string query =
+        "partNumber=" + std::to_string(part) + "&uploadId=" + net::percent_encode(upload, false);
     std::vector<io::Bytes> body = body_of(run, index * kParts + part, run.options.part_bytes);
-    auto sent = co_await lane.send(make_head(run, "PUT", path, query, run.options.part_bytes), std::move(body), false, true);
+    auto sent = co_await lane.send(make_head(run, "PUT", path, query, run.options.part_bytes),
+                                   std::move(body), false, true);
     step = judge(sent, {200}, 0);
     if (!step.ok) co_return step;
     document += "<Part><PartNumber>" + std::to_string(part) + "</PartNumber><ETag>" +
@@ -193,10 +217,13 @@ io::Task<Step> multipart_one(Run& run, Lane& lane, std::string key, std::uint64_
   }
   document += "</CompleteMultipartUpload>";
   std::vector<io::Bytes> body{io::as_bytes(document)};
-  auto completed = co_await lane.send(make_head(run, "POST", path, "uploadId=" + net::percent_encode(upload, false), document.size()),
-                                      std::move(body), false, true);
+  auto completed = co_await lane.send(
+      make_head(run, "POST", path, "uploadId=" + net::percent_encode(upload, false),
+                document.size()),
+      std::move(body), false, true);
   step = judge(completed, {200}, kParts * run.options.part_bytes);
-  if (step.ok && completed->body.find("<Error>") != std::string::npos) step = {false, 0, completed->body.substr(0, 300)};
+  if (step.ok && completed->body.find("<Error>") != std::string::npos)
+    step = {false, 0, completed->body.substr(0, 300)};
   co_return step;
 }
 
@@ -204,19 +231,27 @@ io::Task<Step> one(Run& run, Lane& lane, std::uint64_t index) {
   const std::uint64_t objects = run.options.objects;
   const std::uint64_t scattered = index * 0x9E3779B97F4A7C15ull >> 20;
   switch (run.options.what) {
-    case Case::put: co_return co_await put_one(run, lane, key_of(run, index), index);
-    case Case::get: co_return co_await get_one(run, lane, key_of(run, scattered % objects), std::nullopt);
+    case Case::put:
+      co_return co_await put_one(run, lane, key_of(run, index), index);
+    case Case::get:
+      co_return co_await get_one(run, lane, key_of(run, scattered % objects), std::nullopt);
     case Case::range: {
       const std::uint64_t places = run.options.size - run.options.range_bytes + 1;
-      co_return co_await get_one(run, lane, key_of(run, scattered % objects), (scattered * 65'537) % places);
+      co_return co_await get_one(run, lane, key_of(run, scattered % objects),
+                                 (scattered * 65'537) % places);
     }
-    case Case::head: co_return co_await head_one(run, lane, key_of(run, scattered % objects));
-    case Case::list: co_return co_await list_one(run, lane, scattered);
-    case Case::remove: co_return co_await delete_one(run, lane, key_of(run, index));
-    case Case::multipart: co_return co_await multipart_one(run, lane, key_of(run, index), index);
+    case Case::head:
+      co_return co_await head_one(run, lane, key_of(run, scattered % objects));
+    case Case::list:
+      co_return co_await list_one(run, lane, scattered);
+    case Case::remove:
+      co_return co_await delete_one(run, lane, key_of(run, index));
+    case Case::multipart:
+      co_return co_await multipart_one(run, lane, key_of(run, index), index);
     case Case::mixed: {  // 45 % GET, 30 % HEAD, 15 % PUT, 10 % DELETE of what was put
       const std::uint64_t dice = scattered % 100;
-      if (dice < 45) co_return co_await get_one(run, lane, key_of(run, scattered / 100 % objects), std::nullopt);
+      if (dice < 45)
+        co_return co_await get_one(run, lane, key_of(run, scattered / 100 % objects), std::nullopt);
       if (dice < 75) co_return co_await head_one(run, lane, key_of(run, scattered / 100 % objects));
       if (dice < 90) co_return co_await put_one(run, lane, key_of(run, objects + index), index);
       co_return co_await delete_one(run, lane, key_of(run, objects + index));
@@ -248,7 +283,8 @@ io::Task<Tally> lane_loop(Run* run, std::uint64_t limit) {
 }
 
 // Runs `lanes` loops on all reactors until the limit or the deadline, and adds up what they did.
-Tally drive(io::Reactors& reactors, Run& run, std::size_t lanes, std::uint64_t limit, double seconds, double* elapsed) {
+Tally drive(io::Reactors& reactors, Run& run, std::size_t lanes, std::uint64_t limit,
+            double seconds, double* elapsed) {
   run.next = 0;
   run.stop = false;
   std::mutex mutex;
@@ -257,8 +293,8 @@ Tally drive(io::Reactors& reactors, Run& run, std::size_t lanes, std::uint64_t l
   Tally total;
   const auto begin = Clock::now();
   struct Start {
-    static io::Task<void> lane(Run* run, std::uint64_t limit, std::mutex* mutex, std::condition_variable* changed,
-                               std::size_t* left, Tally* total) {
+    static io::Task<void> lane(Run* run, std::uint64_t limit, std::mutex* mutex,
+                               std::condition_variable* changed, std::size_t* left, Tally* total) {
       Tally tally = co_await lane_loop(run, limit);
       std::lock_guard lock(*mutex);
       total->add(tally);
@@ -266,10 +302,12 @@ Tally drive(io::Reactors& reactors, Run& run, std::size_t lanes, std::uint64_t l
     }
   };
   for (std::size_t i = 0; i < lanes; ++i)
-    io::spawn(reactors.at(i % reactors.size()), Start::lane(&run, limit, &mutex, &changed, &left, &total));
+    io::spawn(reactors.at(i % reactors.size()),
+              Start::lane(&run, limit, &mutex, &changed, &left, &total));
   std::unique_lock lock(mutex);
   if (seconds > 0) {
-    const auto until = begin + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds));
+    const auto until =
+        begin + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds));
     if (!changed.wait_until(lock, until, [&] { return left == 0; })) run.stop = true;
   }
   changed.wait(lock, [&] { return left == 0; });
@@ -279,7 +317,8 @@ Tally drive(io::Reactors& reactors, Run& run, std::size_t lanes, std::uint64_t l
 
 io::Task<Step> make_bucket(Run& run) {
   Lane lane(run);
-  auto response = co_await lane.send(make_head(run, "PUT", "/" + run.options.bucket, "", 0), {}, false, true);
+  auto response =
+      co_await lane.send(make_head(run, "PUT", "/" + run.options.bucket, "", 0), {}, false, true);
   co_return judge(response, {200, 409}, 0);
 }
 
@@ -288,15 +327,21 @@ void report(const BenchOptions& options, const Tally& tally, double seconds) {
   const double mib = static_cast<double>(tally.bytes) / seconds / (1 << 20);
   const auto ms = [&](double q) { return static_cast<double>(tally.latencies.quantile(q)) / 1e6; };
   if (options.json) {
-    std::printf("{\"case\":\"%s\",\"size\":%" PRIu64 ",\"concurrency\":%zu,\"seconds\":%.3f,\"operations\":%" PRIu64
-                ",\"ops_per_second\":%.1f,\"mib_per_second\":%.2f,\"p50_ms\":%.4f,\"p90_ms\":%.4f,\"p99_ms\":%.4f,"
+    std::printf("{\"case\":\"%s\",\"size\":%" PRIu64
+                ",\"concurrency\":%zu,\"seconds\":%.3f,\"operations\":%" PRIu64
+                ",\"ops_per_second\":%.1f,\"mib_per_second\":%.2f,\"p50_ms\":%.4f,\"p90_ms\":%.4f,"
+                "\"p99_ms\":%.4f,"
                 "\"mean_ms\":%.4f,\"errors\":%" PRIu64 "}\n",
-                options.name.c_str(), options.size, options.concurrency, seconds, tally.operations, ops, mib, ms(0.5), ms(0.9),
-                ms(0.99), tally.latencies.mean() / 1e6, tally.errors);
+                options.name.c_str(), options.size, options.concurrency, seconds, tally.operations,
+                ops, mib, ms(0.5), ms(0.9), ms(0.99), tally.latencies.mean() / 1e6, tally.errors);
     return;
   }
-  std::printf("%-9s %10" PRIu64 " B x%-4zu %10.0f ops/s %10.1f MiB/s   p50 %.3f ms  p90 %.3f ms  p99 %.3f ms  errors %" PRIu64 "\n",
-              options.name.c_str(), options.size, options.concurrency, ops, mib, ms(0.5), ms(0.9), ms(0.99), tally.errors);
+  std::printf(
+      "%-9s %10" PRIu64
+      " B x%-4zu %10.0f ops/s %10.1f MiB/s   p50 %.3f ms  p90 %.3f ms  p99 %.3f ms  errors %" PRIu64
+      "\n",
+      options.name.c_str(), options.size, options.concurrency, ops, mib, ms(0.5), ms(0.9), ms(0.99),
+      tally.errors);
 }
 
 // Prepares, measures, cleans up. Returns the exit status.
@@ -306,20 +351,23 @@ int measure(io::Reactors& reactors, Run& run) {
   const auto phase = [&](Case as, std::uint64_t count) {
     options.what = as;
     double ignored = 0;
-    Tally tally = drive(reactors, run, std::max<std::size_t>(options.concurrency, 16), count, 0, &ignored);
+    Tally tally =
+        drive(reactors, run, std::max<std::size_t>(options.concurrency, 16), count, 0, &ignored);
     options.what = what;
     return tally;
   };
   const Step made = io::block_on(reactors, make_bucket(run));
   if (!made.ok) {
-    std::fprintf(stderr, "cairn bench: cannot make the bucket %s: %s\n", options.bucket.c_str(), made.error.c_str());
+    std::fprintf(stderr, "cairn bench: cannot make the bucket %s: %s\n", options.bucket.c_str(),
+                 made.error.c_str());
     return 1;
   }
   const bool needs_objects = what != Case::put && what != Case::multipart;
   if (needs_objects && !options.prepared) {
     const Tally filled = phase(Case::put, options.objects);
     if (filled.errors != 0) {
-      std::fprintf(stderr, "cairn bench: could not store the objects: %s\n", filled.first_error.c_str());
+      std::fprintf(stderr, "cairn bench: could not store the objects: %s\n",
+                   filled.first_error.c_str());
       return 1;
     }
   }
@@ -329,7 +377,8 @@ int measure(io::Reactors& reactors, Run& run) {
   const Tally tally = drive(reactors, run, options.concurrency, limit, options.seconds, &seconds);
   const std::uint64_t used = run.next.load();
   report(options, tally, seconds);
-  if (tally.errors != 0) std::fprintf(stderr, "cairn bench: first error: %s\n", tally.first_error.c_str());
+  if (tally.errors != 0)
+    std::fprintf(stderr, "cairn bench: first error: %s\n", tally.first_error.c_str());
   if (!options.keep) {
     const std::uint64_t extra = what == Case::mixed ? options.objects + used : 0;
     phase(Case::remove, std::max({needs_objects ? options.objects : used, extra}));
@@ -355,7 +404,8 @@ int bench(const std::vector<std::string>& arguments) {
   run.options = std::move(parsed->options);
   run.host_header = run.options.endpoint.host + ":" + std::to_string(run.options.endpoint.port);
   run.clock = clock.get();
-  const std::uint64_t largest = std::max<std::uint64_t>({run.options.size, run.options.part_bytes, 1});
+  const std::uint64_t largest =
+      std::max<std::uint64_t>({run.options.size, run.options.part_bytes, 1});
   run.noise.resize(std::min(largest, kMaxNoise) + kNoiseWindows);
   random->fill(run.noise);
   std::size_t threads = run.options.threads;

@@ -20,7 +20,7 @@ Result<Endpoint> parse_endpoint(const std::string& url);
 
 struct BenchOptions {
   Case what = Case::put;
-  std::string name = "put";               // of the case, as given
+  std::string name = "put";  // of the case, as given
   Endpoint endpoint{};
   std::string bucket = "cairn-bench";
   std::string prefix = "bench/";
@@ -28,15 +28,16 @@ struct BenchOptions {
   std::uint64_t range_bytes = 64 * 1024;   // of case range
   std::uint64_t part_bytes = 16ull << 20;  // of case multipart
   std::size_t concurrency = 16;
-  std::size_t threads = 0;                 // 0: one per core, at most the concurrency
+  std::size_t threads = 0;  // 0: one per core, at most the concurrency
   double seconds = 10;
-  std::uint64_t objects = 1000;            // that get, head, range, list and mixed work on; delete takes as many
-  std::uint64_t max_operations = 0;        // 0: as many as fit the duration
+  std::uint64_t objects =
+      1000;  // that get, head, range, list and mixed work on; delete takes as many
+  std::uint64_t max_operations = 0;  // 0: as many as fit the duration
   std::string region = "us-east-1";
   std::string access_key, secret;
   bool json = false;
-  bool keep = false;                       // leave the objects in place
-  bool prepared = false;                   // the objects are there from an earlier run with --keep
+  bool keep = false;      // leave the objects in place
+  bool prepared = false;  // the objects are there from an earlier run with --keep
 };
 
 struct ParsedBench {

@@ -20,8 +20,9 @@ TEST(BenchOptions, SizesAndDurations) {
 }
 
 TEST(BenchOptions, AWholeCommandLine) {
-  auto parsed = parse_bench_options({"get", "--endpoint", "http://127.0.0.1:9123/", "--size", "1MiB", "--concurrency", "7",
-                                     "--duration", "3s", "--access-key", "a", "--secret-key", "b", "--json"});
+  auto parsed = parse_bench_options({"get", "--endpoint", "http://127.0.0.1:9123/", "--size",
+                                     "1MiB", "--concurrency", "7", "--duration", "3s",
+                                     "--access-key", "a", "--secret-key", "b", "--json"});
   ASSERT_TRUE(parsed) << parsed.error().message;
   EXPECT_EQ(parsed->options.what, Case::get);
   EXPECT_EQ(parsed->options.name, "get");

@@ -1,4 +1,5 @@
-// Latencies in buckets of about 1 % width, from a microsecond to hours: cheap to record, exact enough for percentiles.
+// Latencies in buckets of about 1 % width, from a microsecond to hours: cheap to record, exact
+// enough for percentiles.
 #pragma once
 
 #include <array>
@@ -20,8 +21,11 @@ class Latencies {
     sum_ += other.sum_;
   }
   std::uint64_t count() const { return total_; }
-  double mean() const { return total_ == 0 ? 0 : static_cast<double>(sum_) / static_cast<double>(total_); }
-  // The upper end of the bucket that holds the quantile (0 < q <= 1), in nanoseconds; 0 when nothing was recorded.
+  double mean() const {
+    return total_ == 0 ? 0 : static_cast<double>(sum_) / static_cast<double>(total_);
+  }
+  // The upper end of the bucket that holds the quantile (0 < q <= 1), in nanoseconds; 0 when
+  // nothing was recorded.
   std::uint64_t quantile(double q) const {
     if (total_ == 0) return 0;
     auto rank = static_cast<std::uint64_t>(q * static_cast<double>(total_) + 0.999999);
@@ -38,7 +42,8 @@ class Latencies {
   static std::size_t index_of(std::uint64_t v) {
     if (v < (1u << kSubBits)) return static_cast<std::size_t>(v);
     const unsigned shift = static_cast<unsigned>(std::bit_width(v)) - 1 - kSubBits;
-    return (static_cast<std::size_t>(shift + 1) << kSubBits) + ((v >> shift) & ((1u << kSubBits) - 1));
+    return (static_cast<std::size_t>(shift + 1) << kSubBits) +
+           ((v >> shift) & ((1u << kSubBits) - 1));
   }
   static std::uint64_t upper_end(std::size_t index) {
     if (index < (1u << kSubBits)) return index;

@@ -4,6 +4,8 @@
 #include <set>
 
 #include "base/log.h"
+#include "cluster/generations.h"
+#include "drive/format_file.h"
 
 namespace cairn::cluster {
 namespace {
@@ -15,7 +17,9 @@ struct Found {
   Probe probe;
 };
 
-Error refuse(std::string text) { return Error{Code::invalid_argument, std::move(text)}; }
+Error refuse(std::string text) {
+  return Error{Code::invalid_argument, std::move(text)};
+}
 
 std::string rfc3339(std::int64_t unix_ms) {
   const std::time_t seconds = unix_ms / 1000;
@@ -40,8 +44,10 @@ drive::LocalDriveOptions options_for(const Options& options, const std::string& 
   return with_partitions(std::move(drive));
 }
 
-// A cluster of drives that are all empty: every one must be usable, nothing is formatted before that is known.
-io::Task<Result<void>> create(drive::World world, Options options, std::vector<Found> found, Cluster& cluster) {
+// A cluster of drives that are all empty: every one must be usable, nothing is formatted before
+// that is known.
+io::Task<Result<void>> create(drive::World world, Options options, std::vector<Found> found,
+                              Cluster& cluster) {
   for (const auto& f : found) {
     if (f.probe.state != Probe::State::empty && f.probe.state != Probe::State::missing)
       co_return refuse("cannot make a new cluster: " + f.path + ": " + f.probe.reason);
@@ -62,25 +68,26 @@ io::Task<Result<void>> create(drive::World world, Options options, std::vector<F
     if (found[i].probe.state == Probe::State::missing)
       CAIRN_CO_TRY(co_await world.files.make_directory(found[i].path));
     CAIRN_CO_TRY(co_await drive::format_drive(world.files, found[i].path, format));
-    CAIRN_CO_ASSIGN(auto opened, co_await drive::open_local_drive(world, options_for(options, found[i].path)));
+    CAIRN_CO_ASSIGN(auto opened,
+                    co_await drive::open_local_drive(world, options_for(options, found[i].path)));
     cluster.slots.push_back({found[i].path, format.drive, std::move(opened), "", false});
     weights.push_back({format.drive, 1.0, ""});
     control_paths.push_back(found[i].path + "/control");
   }
-  CAIRN_CO_ASSIGN(cluster.map,
-                  placement::compute_map(model::MapEpoch{1}, profile, placement::kDefaultPartitions, weights));
+  CAIRN_CO_ASSIGN(cluster.map, placement::compute_map(model::MapEpoch{1}, profile,
+                                                      placement::kDefaultPartitions, weights));
   CAIRN_CO_ASSIGN(cluster.control, co_await control::open_embedded(world.files, control_paths));
   std::vector<control::Condition> absent{{"map", 0}};
   std::vector<control::Change> changes{{"map", placement::encode_map(cluster.map)}};
   CAIRN_CO_TRY(co_await cluster.control->commit(std::move(absent), std::move(changes)));
-  log::info("made a new cluster", {{"cluster", cluster.id.hex()},
-                                   {"drives", found.size()},
-                                   {"erasure", profile.text()}});
+  log::info("made a new cluster",
+            {{"cluster", cluster.id.hex()}, {"drives", found.size()}, {"erasure", profile.text()}});
   co_return {};
 }
 
 // Sorts formatted drives into their slots; what does not belong is refused by name.
-Result<std::vector<Slot>> sort_into_slots(const std::vector<Found>& found, const drive::Format& reference) {
+Result<std::vector<Slot>> sort_into_slots(const std::vector<Found>& found,
+                                          const drive::Format& reference) {
   std::vector<Slot> slots(reference.drives);
   std::vector<bool> taken(reference.drives, false);
   std::vector<const Found*> others;
@@ -91,12 +98,15 @@ Result<std::vector<Slot>> sort_into_slots(const std::vector<Found>& found, const
       continue;
     }
     if (probe.format.cluster != reference.cluster)
-      return refuse(path + " belongs to another cluster (" + probe.format.cluster.hex() + ", the others to " +
-                    reference.cluster.hex() + "); name the right directory, or empty it to use it as a replacement");
-    if (probe.format.slot >= reference.drives) return refuse(path + ": its format.json names a slot that does not exist");
+      return refuse(path + " belongs to another cluster (" + probe.format.cluster.hex() +
+                    ", the others to " + reference.cluster.hex() +
+                    "); name the right directory, or empty it to use it as a replacement");
+    if (probe.format.slot >= reference.drives)
+      return refuse(path + ": its format.json names a slot that does not exist");
     Slot& slot = slots[probe.format.slot];
     if (taken[probe.format.slot])
-      return refuse(path + " and " + slot.path + " both are drive " + std::to_string(probe.format.slot) +
+      return refuse(path + " and " + slot.path + " both are drive " +
+                    std::to_string(probe.format.slot) +
                     " of the cluster; one is a copy: leave the stale one out");
     taken[probe.format.slot] = true;
     slot.path = path;
@@ -105,7 +115,8 @@ Result<std::vector<Slot>> sort_into_slots(const std::vector<Found>& found, const
       log::warn("a drive stands at another place than at its creation; it is known by its id",
                 {{"path", path}, {"slot", probe.format.slot}});
   }
-  // Directories without a drive stand for the slots that were not found: by position if that one is free.
+  // Directories without a drive stand for the slots that were not found: by position if that one is
+  // free.
   for (const auto* other : others) {
     const auto position = static_cast<std::size_t>(other - found.data());
     std::size_t at = position;
@@ -114,8 +125,8 @@ Result<std::vector<Slot>> sort_into_slots(const std::vector<Found>& found, const
       while (at < slots.size() && taken[at]) ++at;
     }
     if (at == slots.size())
-      return refuse(other->path + " is one drive more than the cluster has (" + std::to_string(reference.drives) +
-                    "); leave it out");
+      return refuse(other->path + " is one drive more than the cluster has (" +
+                    std::to_string(reference.drives) + "); leave it out");
     taken[at] = true;
     slots[at].path = other->path;
     slots[at].reason = other->probe.reason;
@@ -126,15 +137,19 @@ Result<std::vector<Slot>> sort_into_slots(const std::vector<Found>& found, const
   return slots;
 }
 
-// Which drive id each slot has: what format.json shows, else what the control store remembers, else by elimination.
-io::Task<Result<void>> name_missing(control::Store& control, std::vector<Slot>& slots, const placement::Map& map) {
+// Which drive id each slot has: what format.json shows, else what the control store remembers, else
+// by elimination.
+io::Task<Result<void>> name_missing(control::Store& control, std::vector<Slot>& slots,
+                                    const placement::Map& map) {
   std::set<model::DriveId> unclaimed;
   for (const auto& entry : map.partitions)
     for (const auto& member : entry.members) unclaimed.insert(member.drive);
   for (auto& slot : slots) {
     if (slot.id.is_zero()) continue;
     if (unclaimed.erase(slot.id) == 0) {
-      slot.reason = slot.path + " was replaced while it was away; empty the directory to use it again";
+      slot.reason =
+          slot.path + " was replaced while it was away; empty the directory to use it again";
+      if (slot.drive) co_await slot.drive->close();
       slot.drive.reset();
       slot.id = {};
     }
@@ -154,7 +169,8 @@ io::Task<Result<void>> name_missing(control::Store& control, std::vector<Slot>& 
   co_return {};
 }
 
-io::Task<Result<std::shared_ptr<drive::Drive>>> make_replacement(drive::World world, drive::LocalDriveOptions options,
+io::Task<Result<std::shared_ptr<drive::Drive>>> make_replacement(drive::World world,
+                                                                 drive::LocalDriveOptions options,
                                                                  drive::Format format) {
   format.drive = world.random.id<model::DriveId>();
   format.created = rfc3339(world.clock.unix_ms());
@@ -177,9 +193,36 @@ io::Task<void> open_slots(drive::World world, const Options* options, std::vecto
   }
 }
 
-io::Task<Result<void>> open_existing(drive::World world, Options options, std::vector<Found> found, Cluster& cluster) {
-  const auto first = std::find_if(found.begin(), found.end(),
-                                  [](const Found& f) { return f.probe.state == Probe::State::formatted; });
+// Lets go of drives that are old copies (7.4): their slots are missing. That they were mounted to
+// find out is taken back, or else enough attempts would make up for what they lack.
+io::Task<Result<void>> refuse_stale(drive::World world, const std::vector<Found>* found,
+                                    Cluster* cluster) {
+  std::vector<drive::Format> mounted;
+  for (auto& slot : cluster->slots) {
+    if (!slot.drive) continue;
+    const auto at = std::ranges::find(*found, slot.path, &Found::path);
+    const drive::Format format = at->probe.format;
+    CAIRN_CO_ASSIGN(const bool stale, co_await is_stale(*cluster->control, format));
+    if (!stale) {
+      mounted.push_back(format);
+      continue;
+    }
+    slot.reason = stale_reason(slot.path);
+    log::error("a drive cannot be used", {{"path", slot.path}, {"reason", slot.reason}});
+    CAIRN_CO_TRY(co_await world.files.replace_file(slot.path + "/format.json",
+                                                   drive::encode_format(format)));
+    co_await slot.drive->close();
+    slot.drive.reset();
+  }
+  co_await remember_mounts(*cluster->control, std::move(mounted));
+  co_return Result<void>{};
+}
+
+io::Task<Result<void>> open_existing(drive::World world, Options options, std::vector<Found> found,
+                                     Cluster& cluster) {
+  const auto first = std::find_if(found.begin(), found.end(), [](const Found& f) {
+    return f.probe.state == Probe::State::formatted;
+  });
   const drive::Format reference = first->probe.format;
   if (options.erasure && *options.erasure != reference.profile)
     co_return refuse("the drives were made with erasure " + reference.profile.text() + ", not " +
@@ -192,18 +235,24 @@ io::Task<Result<void>> open_existing(drive::World world, Options options, std::v
   co_await open_slots(world, &options, &cluster.slots);
 
   std::vector<std::string> control_paths;
-  for (const auto& slot : cluster.slots) control_paths.push_back(slot.drive ? slot.path + "/control" : "");
+  for (const auto& slot : cluster.slots)
+    control_paths.push_back(slot.drive ? slot.path + "/control" : "");
   CAIRN_CO_ASSIGN(cluster.control, co_await control::open_embedded(world.files, control_paths));
   CAIRN_CO_ASSIGN(const auto map, co_await cluster.control->get("map"));
-  if (!map) co_return Error{Code::corrupt, "the drives hold no cluster map: their creation was interrupted; empty them and start again"};
+  if (!map)
+    co_return Error{Code::corrupt,
+                    "the drives hold no cluster map: their creation was interrupted; empty them "
+                    "and start again"};
   CAIRN_CO_ASSIGN(cluster.map, placement::decode_map(map->value));
   CAIRN_CO_TRY(co_await name_missing(*cluster.control, cluster.slots, cluster.map));
+  CAIRN_CO_TRY(co_await refuse_stale(world, &found, &cluster));
 
   for (std::size_t i = 0; i < cluster.slots.size(); ++i) {
     Slot& slot = cluster.slots[i];
     if (slot.drive || slot.path.empty()) continue;
-    auto again = co_await reopen(world, options_for(options, slot.path), cluster.id, slot.id,
-                                 static_cast<std::uint32_t>(i), reference.drives, reference.profile);
+    auto again = co_await reopen(world, options_for(options, slot.path), *cluster.control,
+                                 cluster.id, slot.id, static_cast<std::uint32_t>(i),
+                                 reference.drives, reference.profile);
     if (!again) {
       if (slot.reason.empty()) slot.reason = again.error().message;
       continue;
@@ -216,9 +265,12 @@ io::Task<Result<void>> open_existing(drive::World world, Options options, std::v
 
 }  // namespace
 
-std::string slot_key(std::size_t slot) { return "slot/" + std::to_string(slot); }
+std::string slot_key(std::size_t slot) {
+  return "slot/" + std::to_string(slot);
+}
 
-io::Task<Result<Reopened>> reopen(drive::World world, drive::LocalDriveOptions options, model::ClusterId cluster,
+io::Task<Result<Reopened>> reopen(drive::World world, drive::LocalDriveOptions options,
+                                  control::Store& control, model::ClusterId cluster,
                                   model::DriveId expected, std::uint32_t slot, std::uint32_t drives,
                                   model::ErasureProfile profile) {
   options = with_partitions(std::move(options));
@@ -228,9 +280,14 @@ io::Task<Result<Reopened>> reopen(drive::World world, drive::LocalDriveOptions o
       if (probe.format.cluster != cluster)
         co_return Error{Code::not_found, options.path + " holds a drive of another cluster"};
       if (probe.format.drive != expected)
-        co_return Error{Code::not_found,
-                        options.path + " holds another drive than expected; empty the directory to use it as a replacement"};
+        co_return Error{Code::not_found, options.path +
+                                             " holds another drive than expected; empty the "
+                                             "directory to use it as a replacement"};
+      CAIRN_CO_ASSIGN(const bool stale, co_await is_stale(control, probe.format));
+      if (stale) co_return Error{Code::not_found, stale_reason(options.path)};
       CAIRN_CO_ASSIGN(auto opened, co_await drive::open_local_drive(world, std::move(options)));
+      std::vector<drive::Format> mounted{probe.format};
+      co_await remember_mounts(control, std::move(mounted));
       co_return Reopened{std::move(opened), false};
     }
     case Probe::State::empty: {
@@ -240,8 +297,10 @@ io::Task<Result<Reopened>> reopen(drive::World world, drive::LocalDriveOptions o
       format.drives = drives;
       format.profile = profile;
       const std::string path = options.path;
-      CAIRN_CO_ASSIGN(auto made, co_await make_replacement(world, std::move(options), std::move(format)));
-      log::warn("an empty directory stands where a drive was: it is filled as its replacement", {{"path", path}});
+      CAIRN_CO_ASSIGN(auto made,
+                      co_await make_replacement(world, std::move(options), std::move(format)));
+      log::warn("an empty directory stands where a drive was: it is filled as its replacement",
+                {{"path", path}});
       co_return Reopened{std::move(made), true};
     }
     default:
@@ -258,8 +317,9 @@ io::Task<Result<Cluster>> bootstrap(drive::World world, Options options) {
     found.push_back({path, std::move(probe)});
   }
   Cluster cluster;
-  auto opened = formatted == 0 ? create(world, std::move(options), std::move(found), cluster)
-                               : open_existing(world, std::move(options), std::move(found), cluster);
+  auto opened = formatted == 0
+                    ? create(world, std::move(options), std::move(found), cluster)
+                    : open_existing(world, std::move(options), std::move(found), cluster);
   const Result<void> result = co_await std::move(opened);
   if (!result) {
     co_await close(cluster);

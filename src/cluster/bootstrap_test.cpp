@@ -107,6 +107,38 @@ TEST_F(BootstrapTest, AnEmptyDirectoryIsAReplacement) {
   close(*with);
 }
 
+TEST_F(BootstrapTest, AnOldCopyOfADriveIsNotTakenForTheDrive) {
+  auto made = open();
+  ASSERT_TRUE(made);
+  const auto id = made->slots[1].id;
+  close(*made);
+  const std::string drive = options_.paths[1], copy = folder_ + "/copy", kept = folder_ + "/kept";
+  fs::copy(drive, copy, fs::copy_options::recursive);
+  auto once_more = open();
+  ASSERT_TRUE(once_more) << once_more.error().message;
+  close(*once_more);
+  fs::rename(drive, kept);
+  fs::rename(copy, drive);
+  // However often it is tried: no attempt makes the copy younger.
+  for (int attempt = 0; attempt < 3; ++attempt) {
+    auto with_copy = open();
+    ASSERT_TRUE(with_copy) << with_copy.error().message;
+    for (std::size_t i = 0; i < 4; ++i) EXPECT_EQ(with_copy->slots[i].drive == nullptr, i == 1);
+    EXPECT_EQ(with_copy->slots[1].id, id);
+    EXPECT_NE(with_copy->slots[1].reason.find("old copy"), std::string::npos)
+        << with_copy->slots[1].reason;
+    close(*with_copy);
+  }
+  // The drive itself is welcome.
+  fs::remove_all(drive);
+  fs::rename(kept, drive);
+  auto back = open();
+  ASSERT_TRUE(back) << back.error().message;
+  EXPECT_TRUE(back->slots[1].drive) << back->slots[1].reason;
+  EXPECT_FALSE(back->slots[1].replacement);
+  close(*back);
+}
+
 TEST_F(BootstrapTest, WhatDoesNotBelongIsRefusedByName) {
   auto made = open();
   ASSERT_TRUE(made);
@@ -136,7 +168,8 @@ TEST_F(BootstrapTest, ForeignFilesAreNeverFormattedOver) {
   auto refused = open();
   ASSERT_FALSE(refused);
   EXPECT_NE(refused.error().message.find(options_.paths[0]), std::string::npos);
-  EXPECT_FALSE(fs::exists(options_.paths[1] + "/format.json")) << "nothing is formatted before all are known to be usable";
+  EXPECT_FALSE(fs::exists(options_.paths[1] + "/format.json"))
+      << "nothing is formatted before all are known to be usable";
 }
 
 }  // namespace

@@ -59,10 +59,8 @@ def measure(binary, server, name, arguments, unit, concurrency, duration, thread
     common = ["--concurrency", str(concurrency), "--threads", str(threads), "--bucket", "bench", "--prefix", f"{name}-{concurrency}/"]
     prepared = []
     if arguments.split()[0] not in ("put", "multipart"):
-        run_bench(binary, server.endpoint, arguments, [*common, "--duration", "1ms", "--operations", "1", "--keep"]
-                  if not arguments.startswith("delete") else [*common, "--duration", "1ms", "--keep"])
-        if not arguments.startswith("delete"):
-            prepared = ["--prepared"]
+        run_bench(binary, server.endpoint, arguments, [*common, "--duration", "1ms", "--operations", "1", "--keep"])
+        prepared = ["--prepared"]
     before = cpu_seconds(server.process.pid)
     result = run_bench(binary, server.endpoint, arguments, [*common, "--duration", f"{duration}s", "--keep", *prepared])
     cpu = cpu_seconds(server.process.pid) - before
