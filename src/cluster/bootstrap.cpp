@@ -1,5 +1,6 @@
 #include "cluster/bootstrap.h"
 
+#include <algorithm>
 #include <ctime>
 #include <set>
 
