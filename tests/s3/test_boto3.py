@@ -5,7 +5,9 @@ import io
 import os
 import pathlib
 import random
+import shutil
 import sys
+import threading
 import time
 import unittest
 import urllib.error
@@ -22,14 +24,52 @@ from botocore.handlers import validate_bucket_name  # noqa: E402
 MIB = 1 << 20
 
 
+class LyingDrive(threading.Thread):
+    """Flips a byte of every blob that appears on a drive: what it says it stored is not what it gives back."""
+
+    def __init__(self, drive):
+        super().__init__(daemon=True)
+        self.drive, self.halt, self.lies = drive, threading.Event(), 0
+
+    def run(self):
+        seen = set()
+        while not self.halt.wait(0.02):
+            for path in self.drive.glob("blobs/*/*"):
+                if path in seen:
+                    continue
+                seen.add(path)
+                try:
+                    with open(path, "r+b") as blob:
+                        blob.seek(4096 + 7)
+                        byte = blob.read(1)
+                        blob.seek(4096 + 7)
+                        blob.write(bytes([byte[0] ^ 0x55]))
+                    self.lies += 1
+                except (FileNotFoundError, IndexError):
+                    pass
+
+
 def setUpModule():
-    global server, s3
+    """CAIRN_TEST_DRIVES, CAIRN_TEST_OPTIONS, CAIRN_TEST_DEAD_DRIVE and CAIRN_TEST_LYING_DRIVE make other worlds."""
+    global server, s3, liar
     options = os.environ.get("CAIRN_TEST_OPTIONS", "").split()
     server = Server(drives=int(os.environ.get("CAIRN_TEST_DRIVES", "4")), options=options).start()
+    dead, lying = os.environ.get("CAIRN_TEST_DEAD_DRIVE"), os.environ.get("CAIRN_TEST_LYING_DRIVE")
+    if dead:
+        server.stop()
+        shutil.rmtree(server.drive(int(dead)))
+        server.start()
+    liar = LyingDrive(server.drive(int(lying))) if lying else None
+    if liar:
+        liar.start()
     s3 = server.boto3()
 
 
 def tearDownModule():
+    if liar:
+        liar.halt.set()
+        liar.join(10)
+        assert liar.lies > 10, "the drive hardly lied: this world proves nothing"
     server.__exit__(None)
 
 
