@@ -9,7 +9,7 @@ namespace {
 using testing::Cluster;
 using namespace std::chrono_literals;
 
-constexpr model::ErasureProfile k10{1, 0}, k12{1, 2}, k22{2, 2}, k42{4, 2};
+constexpr model::ErasureProfile k10{1, 0}, k12{1, 2}, k21{2, 1}, k22{2, 2}, k42{4, 2};
 
 Commit remove(std::string_view key, model::VersionId version = {}) {
   return {Cluster::unit(key), {}, RemoveVersion{version}, {}, {}};
@@ -69,6 +69,38 @@ TEST(Leader, ADamagedInlineShardIsReadAroundAndQueued) {
   EXPECT_TRUE(*c.executor.run(c.store->repair(Cluster::unit("k"))));
   for (const auto& disk : c.disks) EXPECT_EQ(disk->inlined.size(), 1u);
   EXPECT_TRUE(c.executor.run(c.store->repair_queue(10))->empty());
+}
+
+TEST(Leader, VerifyingFindsAShardWhoseChecksumLies) {
+  Cluster c(k22);
+  const std::string data(5000, 'z');
+  ASSERT_TRUE(c.commit(c.put_inline("k", "a", data)));
+  c.rest(100ms);
+  for (const auto& disk : c.disks) {
+    const auto before = disk->inlined;
+    disk->inlined.begin()->second[7] ^= 1;
+    auto verified = c.executor.run(c.store->verify(Cluster::unit("k")));
+    ASSERT_TRUE(verified) << verified.error().message;
+    EXPECT_EQ(verified->damaged_shards, 1u);
+    EXPECT_TRUE(verified->whole);
+    EXPECT_EQ(disk->inlined, before) << "the wrong shard was not made anew";
+    verified = c.executor.run(c.store->verify(Cluster::unit("k")));
+    ASSERT_TRUE(verified);
+    EXPECT_EQ(verified->damaged_shards, 0u);
+    EXPECT_TRUE(verified->whole);
+  }
+}
+
+TEST(Leader, VerifyingDoesNotCallWholeWhatContradictsItself) {
+  Cluster c(k21);
+  ASSERT_TRUE(c.commit(c.put_inline("k", "a", std::string(5000, 'z'))));
+  c.rest(100ms);
+  c.disks[1]->inlined.begin()->second[7] ^= 1;
+  const auto verified = c.executor.run(c.store->verify(Cluster::unit("k")));
+  ASSERT_TRUE(verified) << verified.error().message;
+  EXPECT_EQ(verified->damaged_shards, 1u);
+  EXPECT_FALSE(verified->whole) << "one parity shard shows that something is wrong, not what";
+  for (const auto& disk : c.disks) EXPECT_EQ(disk->inlined.size(), 1u) << "put aside on a guess";
 }
 
 TEST(Leader, FewerThanWIsAnErrorAndDecidedLater) {

@@ -196,30 +196,50 @@ io::Task<void> Repairer::strike_off(const UnitKey& unit) {
   }
 }
 
-io::Task<Result<bool>> Repairer::check_all(View view, const UnitKey& unit,
-                                           const std::vector<NamedData>& data,
-                                           LocalStore::Verified& out) {
-  bool sound = true;
+io::Task<Repairer::Look> Repairer::check_all(View view, const UnitKey& unit,
+                                             const std::vector<NamedData>& data,
+                                             LocalStore::Verified& out) {
+  Look look;
   for (const auto& one : data) {
+    bool all = true;
     for (const Member& member : view->members) {
       if (!member.device->usable()) {
-        sound = false;
+        all = false;
         continue;
       }
       const auto checked = co_await core_.shards->check(unit, one.part, one.is_inline, member.slot);
-      if (!checked) {
-        sound = false;
-        continue;
-      }
-      out.bytes += checked->bytes;
-      if (checked->finding == ShardRebuilder::Finding::whole) continue;
-      sound = false;
+      if (checked) out.bytes += checked->bytes;
+      if (checked && checked->finding == ShardRebuilder::Finding::whole) continue;
+      all = false;
+      if (!checked) continue;
       ++out.damaged_shards;
       // The drive learns that it lacks the shard, also where only the file is gone: repair asks it.
       (void)co_await core_.shards->put_aside(unit, one.part, one.is_inline, member.slot);
     }
+    look.sound &= all;
+    if (!all || one.part.layout.profile.parity == 0) continue;
+    const Look together = co_await check_together(unit, one, out);
+    look.sound &= together.sound;
+    look.doubtful |= together.doubtful;
   }
-  co_return sound;
+  co_return look;
+}
+
+// Every shard passes its own checksum: a drive that gave back what another write left there, or a
+// wrong encoding, shows only against the others.
+io::Task<Repairer::Look> Repairer::check_together(const UnitKey& unit, const NamedData& one,
+                                                  LocalStore::Verified& out) {
+  const auto compared = co_await core_.shards->compare(unit, one.part, one.is_inline);
+  if (!compared) co_return Look{.sound = false};
+  out.bytes += compared->bytes;
+  if (compared->consistent) co_return Look{};
+  ++out.damaged_shards;
+  log::error("shards with good checksums contradict each other",
+             {{"data", one.part.data_id.hex()},
+              {"wrong", compared->odd ? std::to_string(*compared->odd) : "unknown"}});
+  if (!compared->odd) co_return Look{.sound = false, .doubtful = true};
+  (void)co_await core_.shards->condemn(unit, one.part, one.is_inline, *compared->odd);
+  co_return Look{.sound = false};
 }
 
 io::Task<Result<LocalStore::Verified>> Repairer::verify(UnitKey unit) {
@@ -242,14 +262,15 @@ io::Task<Result<LocalStore::Verified>> Repairer::verify(UnitKey unit) {
       out.whole =
           static_cast<unsigned>(std::popcount(whole_slots(survey, *decided.settled))) == view->n;
     }
-    CAIRN_CO_ASSIGN(const bool sound, co_await check_all(view, unit, data, out));
-    out.whole &= sound;
+    const Look look = co_await check_all(view, unit, data, out);
+    out.whole &= look.sound;
     if (out.whole) co_return out;
     if (out.damaged_shards > 0 && attempt < 2) {
       CAIRN_CO_ASSIGN(const Leader::Decided after, co_await leader_.decided(unit));
       if (after.settled->head != head) continue;
     }
     CAIRN_CO_ASSIGN(out.whole, co_await repair(unit, std::nullopt));
+    out.whole &= !look.doubtful;
     co_return out;
   }
 }

@@ -34,8 +34,14 @@ class Repairer {
       View view, const model::UnitKey& unit, std::shared_ptr<const Settled> settled);
   io::Task<void> settle_all(View view, const model::UnitKey& unit, model::Stamp head);
   io::Task<void> strike_off(const model::UnitKey& unit);
-  io::Task<Result<bool>> check_all(View view, const model::UnitKey& unit,
-                                   const std::vector<NamedData>& data, LocalStore::Verified& out);
+  struct Look {
+    bool sound = true;      // every shard of every member is there and right
+    bool doubtful = false;  // shards contradict each other, and nobody knows which is wrong
+  };
+  io::Task<Look> check_all(View view, const model::UnitKey& unit,
+                           const std::vector<NamedData>& data, LocalStore::Verified& out);
+  io::Task<Look> check_together(const model::UnitKey& unit, const NamedData& one,
+                                LocalStore::Verified& out);
 
   Core& core_;
   Loader& loader_;

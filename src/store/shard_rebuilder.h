@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "base/error.h"
 #include "io/bytes.h"
@@ -44,6 +45,21 @@ class ShardRebuilder {
   // it was put aside. False: it is whole.
   virtual io::Task<Result<bool>> put_aside(model::UnitKey unit, model::DataPart part,
                                            bool is_inline, unsigned slot) = 0;
+
+  // Whether the parity that is there matches the data that is there: shards that pass their own
+  // checksums and still do not belong together. `odd`: the one shard that explains it everywhere,
+  // where one does. unavailable: fewer than k + 1 shards can be read: there is nothing to compare.
+  struct Consistency {
+    bool consistent = true;
+    std::optional<unsigned> odd{};
+    std::uint64_t bytes = 0;  // read
+  };
+  virtual io::Task<Result<Consistency>> compare(model::UnitKey unit, model::DataPart part,
+                                                bool is_inline) = 0;
+
+  // Puts the odd shard aside, whatever its checksum says, if k others can be read.
+  virtual io::Task<Result<void>> condemn(model::UnitKey unit, model::DataPart part, bool is_inline,
+                                         unsigned slot) = 0;
 };
 
 }  // namespace cairn::store

@@ -85,6 +85,20 @@ ReadContext ShardRepair::context(const model::UnitKey& unit,
   return ReadContext{memory_, options_, std::move(view), damage_of(unit)};
 }
 
+// As context(), but silent about the shard that is being replaced: somebody told of it would put
+// the new one aside.
+ReadContext ShardRepair::context_beside(const model::UnitKey& unit,
+                                        std::shared_ptr<const PartitionView> view,
+                                        unsigned slot) const {
+  ReadContext out = context(unit, std::move(view));
+  if (!out.on_damage) return out;
+  out.on_damage = [told = std::move(out.on_damage), slot](unsigned s, const model::DataPart& part,
+                                                          bool is_inline, const Error& error) {
+    if (s != slot) told(s, part, is_inline, error);
+  };
+  return out;
+}
+
 // Bytes of a shard handled at once: k + 1 times this is held in memory.
 std::size_t ShardRepair::step(const model::DataPart& part) const {
   const std::size_t share = options_.read_batch_bytes / part.layout.profile.data;
@@ -217,8 +231,9 @@ io::Task<Result<void>> ShardRepair::replaceable(model::UnitKey unit, model::Data
   const auto view = members_.view_of(unit);
   if (is_inline) {
     CAIRN_CO_ASSIGN(const InlineShards inlined,
-                    co_await gather_inline(context(unit, view), part, {}, false));
-    if (inlined.have < part.layout.profile.data) co_return inlined.too_few(part);
+                    co_await gather_inline(context_beside(unit, view, slot), part, {}, true));
+    const unsigned others = inlined.have - (inlined.shards[slot].owner ? 1 : 0);
+    if (others < part.layout.profile.data) co_return inlined.too_few(part);
     co_return Result<void>{};
   }
   auto set = ShardSet::make(memory_, options_, view, part, {});
@@ -245,6 +260,14 @@ io::Task<Result<bool>> ShardRepair::put_aside(model::UnitKey unit, model::DataPa
   co_return true;
 }
 
+io::Task<Result<void>> ShardRepair::condemn(model::UnitKey unit, model::DataPart part,
+                                            bool is_inline, unsigned slot) {
+  CAIRN_CO_TRY(co_await replaceable(unit, part, is_inline, slot));
+  const auto view = members_.view_of(unit);
+  co_return co_await quarantine(view->members[slot].device,
+                                {part.data_id, static_cast<std::uint8_t>(slot)}, is_inline);
+}
+
 io::Task<Result<io::Slice>> ShardRepair::rebuild_inline(model::UnitKey unit, model::DataPart part,
                                                         unsigned slot) {
   const auto view = members_.view_of(unit);
@@ -256,7 +279,7 @@ io::Task<Result<io::Slice>> ShardRepair::rebuild_inline(model::UnitKey unit, mod
                                      {part.data_id, static_cast<std::uint8_t>(slot)}, true));
   }
   CAIRN_CO_ASSIGN(InlineShards inlined,
-                  co_await gather_inline(context(unit, view), part, {}, false));
+                  co_await gather_inline(context_beside(unit, view, slot), part, {}, false));
   const unsigned k = part.layout.profile.data;
   if (inlined.have < k) {
     // Those not asked are not known to be lost; then every slot was asked in vain.
@@ -316,7 +339,9 @@ io::Task<Result<ShardRepair::Consistency>> ShardRepair::compare(model::UnitKey u
   const std::uint64_t size = (*set)->stripes().shard_size();
   const std::size_t length = is_inline ? static_cast<std::size_t>(size) : step(part);
   Consistency result;
-  for (std::uint64_t at = 0; at < size && result.consistent; at += length) {
+  // To the end also when a shard stands out: another may do so further on, and then none is
+  // certain.
+  for (std::uint64_t at = 0; at < size && (result.consistent || result.odd); at += length) {
     const Stripes::Range range{at, std::min<std::uint64_t>(size, at + length)};
     std::vector<io::Slice> shards(n);
     if (is_inline) {
@@ -338,9 +363,14 @@ io::Task<Result<ShardRepair::Consistency>> ShardRepair::compare(model::UnitKey u
     if (present.size() <= part.layout.profile.data)
       co_return Error{Code::unavailable, "there are no more than k shards to compare"};
     CAIRN_CO_ASSIGN(std::shared_ptr<io::Block> scratch, co_await memory_.allocate(bytes));
-    CAIRN_CO_ASSIGN(result.consistent, belong_together(*code, present, bytes, scratch->bytes()));
-    if (result.consistent) continue;
-    CAIRN_CO_ASSIGN(result.odd, odd_one(*code, present, bytes, scratch->bytes()));
+    CAIRN_CO_ASSIGN(const bool together, belong_together(*code, present, bytes, scratch->bytes()));
+    if (together) continue;
+    CAIRN_CO_ASSIGN(const auto odd, odd_one(*code, present, bytes, scratch->bytes()));
+    if (result.consistent)
+      result.odd = odd;
+    else if (result.odd != odd)
+      result.odd.reset();
+    result.consistent = false;
   }
   co_return result;
 }

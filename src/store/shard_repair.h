@@ -37,16 +37,10 @@ class ShardRepair : public ShardRebuilder {
   io::Task<Result<bool>> put_aside(model::UnitKey unit, model::DataPart part, bool is_inline,
                                    unsigned slot) override;
 
-  // Whether the parity that is there matches the data that is there: shards that pass their own
-  // checksums and still do not belong together. `odd`: the one shard that explains it, where one
-  // does.
-  struct Consistency {
-    bool consistent = true;
-    std::optional<unsigned> odd{};
-    std::uint64_t bytes = 0;  // read
-  };
-  // unavailable: fewer than k + 1 shards can be read, so there is nothing to compare.
-  io::Task<Result<Consistency>> compare(model::UnitKey unit, model::DataPart part, bool is_inline);
+  io::Task<Result<Consistency>> compare(model::UnitKey unit, model::DataPart part,
+                                        bool is_inline) override;
+  io::Task<Result<void>> condemn(model::UnitKey unit, model::DataPart part, bool is_inline,
+                                 unsigned slot) override;
 
  private:
   io::Task<Result<Checked>> check_blob(std::shared_ptr<Device> device, model::DataPart part,
@@ -61,6 +55,8 @@ class ShardRepair : public ShardRebuilder {
   std::size_t step(const model::DataPart& part) const;
   OnDamage damage_of(const model::UnitKey& unit) const;
   ReadContext context(const model::UnitKey& unit, std::shared_ptr<const PartitionView> view) const;
+  ReadContext context_beside(const model::UnitKey& unit, std::shared_ptr<const PartitionView> view,
+                             unsigned slot) const;
 
   io::MemoryBudget& memory_;
   const Members& members_;

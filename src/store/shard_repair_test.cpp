@@ -220,6 +220,25 @@ TEST(ShardRepair, ALyingShardIsFoundByComparing) {
     EXPECT_FALSE(compared->consistent);
     EXPECT_EQ(compared->odd, slot);
   }
+  // Two that lie in different places: putting one aside would rebuild it from the other.
+  std::string& first = cell.drives[0]->blobs.begin()->second;
+  std::string& second = cell.drives[3]->blobs.begin()->second;
+  first.front() ^= 1;
+  second.back() ^= 1;
+  compared = cell.executor.run(cell.repair.compare(kUnit, part, false));
+  ASSERT_TRUE(compared);
+  EXPECT_FALSE(compared->consistent);
+  EXPECT_EQ(compared->odd, std::nullopt);
+  first.front() ^= 1;
+  second.back() ^= 1;
+  // Condemned and made anew.
+  second.back() ^= 1;
+  ASSERT_TRUE(cell.executor.run(cell.repair.condemn(kUnit, part, false, 3)));
+  EXPECT_EQ(cell.check(part, false, 3), Finding::missing);
+  ASSERT_TRUE(cell.rebuild(part, 3));
+  compared = cell.executor.run(cell.repair.compare(kUnit, part, false));
+  ASSERT_TRUE(compared);
+  EXPECT_TRUE(compared->consistent);
   // With as many shards as it takes to notice, but not to tell which.
   cell.drives[5]->faults.out_of_service = true;
   cell.drives[1]->blobs.begin()->second[0] ^= 1;
