@@ -228,6 +228,18 @@ TEST(DataReader, ADriveThatHangsIsGivenUpAtTheDeadline) {
   EXPECT_LE(cell.executor.now() - before, cell.options.call_deadline + std::chrono::seconds(1));
 }
 
+TEST(DataReader, ALateReadKeepsItsMemory) {
+  Cell cell({2, 1});
+  const Found found = cell.commit(*cell.put(random_bytes(300'000)));
+  cell.drives[0]->faults.read_delay = std::chrono::minutes(10);
+  cell.drives[2]->faults.out_of_service = true;
+  ASSERT_FALSE(cell.read(found));
+  // Nobody waits any more, but the drive will still write there: the memory is nobody else's.
+  EXPECT_GT(cell.memory->used(), 0u);
+  cell.executor.drain();
+  EXPECT_EQ(cell.memory->used(), 0u);
+}
+
 TEST(DataReader, ABodyThatLosesItsShardsEndsInAnError) {
   Cell cell({2, 1});
   const std::string data = random_bytes(4'000'000);
