@@ -1,8 +1,10 @@
 #include "s3/xml.h"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <pugixml.hpp>
+#include <utility>
 
 namespace cairn::s3 {
 namespace {
@@ -56,6 +58,41 @@ std::size_t sequence_length(std::string_view text, std::size_t at) {
   if (length == 3 && (code < 0x800 || (code >= 0xD800 && code <= 0xDFFF))) return 0;
   if (length == 4 && (code < 0x10000 || code > 0x10FFFF)) return 0;
   return length;
+}
+
+// Whether the reference after '&' at the start of `text` is one that XML knows without a document
+// type. pugixml takes the others for text, and one to NUL for the end of it: a key "a&#0;b" would
+// be read as "a".
+bool is_reference(std::string_view text) {
+  const std::string_view name = text.substr(0, std::min(text.find(';'), text.size()));
+  if (name.size() == text.size()) return false;
+  if (!name.starts_with('#')) {
+    return name == "amp" || name == "lt" || name == "gt" || name == "quot" || name == "apos";
+  }
+  const bool hex = name.starts_with("#x");
+  const std::string_view digits = name.substr(hex ? 2 : 1);
+  std::uint32_t value = 0;
+  const char* const end = digits.data() + digits.size();
+  const auto [stop, failed] = std::from_chars(digits.data(), end, value, hex ? 16 : 10);
+  return failed == std::errc{} && stop == end && value != 0 && value <= 0x10FFFF &&
+         (value < 0xD800 || value > 0xDFFF);
+}
+
+// Of a document that parses: sections without references are closed.
+bool has_only_references(std::string_view text) {
+  constexpr std::pair<std::string_view, std::string_view> sections[] = {
+      {"<![CDATA[", "]]>"}, {"<!--", "-->"}, {"<?", "?>"}};
+  for (std::size_t at = 0; (at = text.find_first_of("&<", at)) < text.size(); ++at) {
+    if (text[at] == '&') {
+      if (!is_reference(text.substr(at + 1))) return false;
+      continue;
+    }
+    for (const auto& [open, close] : sections) {
+      if (text.substr(at).starts_with(open)) at = text.find(close, at + open.size());
+      if (at >= text.size()) return true;
+    }
+  }
+  return true;
 }
 
 }  // namespace
@@ -208,7 +245,7 @@ Result<XmlDocument> XmlDocument::parse(std::string_view text) {
                                pugi::parse_ws_pcdata_single | pugi::parse_doctype;
   const auto parsed =
       impl->document.load_buffer(text.data(), text.size(), options, pugi::encoding_utf8);
-  if (!parsed) return malformed();
+  if (!parsed || !has_only_references(text)) return malformed();
   std::size_t elements = 0;
   for (const pugi::xml_node part : impl->document) {
     if (part.type() == pugi::node_doctype) return malformed();

@@ -71,6 +71,20 @@ TEST(XmlDocument, RefusesWhatIsNotOnePlainElement) {
   }
 }
 
+TEST(XmlDocument, KnowsReferencesThatXmlKnows) {
+  for (const std::string_view text :
+       {"<A>&none;</A>", "<A>a & b</A>", "<A>&</A>", "<A>&amp</A>", "<A>&;</A>", "<A>&#;</A>",
+        "<A>&#x;</A>", "<A>a&#0;b</A>", "<A>a&#x0;b</A>", "<A>&#xD800;</A>", "<A>&#x110000;</A>",
+        "<A>&#x100000041;</A>", "<A>&#-1;</A>", "<A>&#65a;</A>", "<A b='&none;'/>",
+        "<A><!-- & --><?p & ?><![CDATA[&]]>&</A>"}) {
+    EXPECT_EQ(XmlDocument::parse(text).code(), Code::malformed_xml) << text;
+  }
+  const auto document = XmlDocument::parse(
+      "<?p &?><A><!--&-->&lt;&gt;&amp;&quot;&apos;&#65;&#x42;&#x1;<![CDATA[&none;]]></A>");
+  ASSERT_TRUE(document);
+  EXPECT_EQ(document->root().text(), "<>&\"'AB\x01&none;");
+}
+
 TEST(XmlDocument, DeepNestingIsNoDanger) {
   std::string text;
   for (int i = 0; i < 100'000; ++i) text += "<a>";
