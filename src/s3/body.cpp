@@ -69,7 +69,10 @@ Result<std::optional<object::ExpectedChecksum>> expected_checksum(
         object::ExpectedChecksum{.algorithm = stated->first, .value = std::move(stated->second)};
   for (const std::string& name : trailers) {
     CAIRN_ASSIGN(const auto algorithm, checksum_of_header(name));
-    if (!algorithm) continue;
+    if (!algorithm) {  // what else comes behind the body would be dropped
+      return Error{Code::invalid_request,
+                   "The value specified in the x-amz-trailer header is not supported"};
+    }
     if (expected) {
       return Error{
           Code::invalid_request,

@@ -131,6 +131,12 @@ class RealService final : public Service {
     if (!bucket) return with_names(std::move(bucket.error()), context);
     context.bucket_name.emplace(std::move(*bucket));
     if (context.target.level == Level::bucket) return {};
+    // A version named where none can be chosen would be overlooked: PUT ?versionId= writes a new
+    // one.
+    if (const auto version = context.query.get("versionId");
+        version && context.operation.version_action.empty()) {
+      return argument_error("This operation does not accept a version-id.", "versionId", *version);
+    }
     CAIRN_ASSIGN(model::ObjectKey key, model::ObjectKey::parse(context.target.key));
     context.object_key.emplace(std::move(key));
     return {};
