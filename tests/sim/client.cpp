@@ -174,16 +174,12 @@ io::Task<void> Workload::put(LeaderPtr leader, Key* key) {
   }
   const LeaderPtr other = w_.some_leader();
   if (!retries_ || !other || w_.dice.chance(300)) co_return;
-  // 3.6: the same commit again. Of a conditional one nothing is concluded: the first may have taken
-  // effect and be gone.
-  if (kind != Kind::put) {
-    const auto repeated = co_await other->store->commit(again);
-    static_cast<void>(repeated);
-    co_return;
-  }
-  const std::size_t second = begin(*key, kind, number);
+  // 3.6: the same commit again, which is one more operation: the first may take effect, be undone
+  // by others, and this one take effect too. Of a conditional one nothing is concluded: it is
+  // answered from what the first did, if that is still there.
+  const std::size_t second = begin(*key, kind, number, expected);
   const auto repeated = co_await other->store->commit(again);
-  if (repeated) end(*key, second, Outcome::done);
+  if (repeated && kind == Kind::put) end(*key, second, Outcome::done);
 }
 
 io::Task<void> Workload::remove(LeaderPtr leader, Key* key) {
@@ -319,10 +315,9 @@ io::Task<void> Workload::multipart(LeaderPtr leader, Key* key) {
       if (done) end(*key, at, Outcome::done);
       const LeaderPtr third = w_.some_leader();
       if (!done && retries_ && third) {
-        // Done once, it is answered from what is there, or refused because the upload is gone:
-        // nothing is concluded.
+        const std::size_t second = begin(*key, Kind::put, number);
         const auto repeated = co_await third->store->commit(again);
-        static_cast<void>(repeated);
+        if (repeated) end(*key, second, Outcome::done);
       }
       if (!done && done.code() != Code::conflict && !w_.dice.chance(500))
         co_return;  // left to the sweep

@@ -1,7 +1,7 @@
 #include "sim/history.h"
 
 #include <algorithm>
-#include <set>
+#include <map>
 
 #include "base/assert.h"
 
@@ -15,8 +15,33 @@ using Outcome = Operation::Outcome;
 // effect.
 struct Config {
   std::uint32_t value = 0;
-  std::uint64_t taken = 0;  // bits are places in `active`
-  auto operator<=>(const Config&) const = default;
+  std::uint64_t taken = 0;  // of those that were answered; bits are places in `active`
+  std::uint64_t open = 0;   // of those that never were
+};
+
+// Explanations that are worth keeping: of two that differ only in open operations, one of which has
+// used a part of the other's, that one explains everything the other does. (An open operation need
+// never take effect.)
+class Frontier {
+ public:
+  // False: it, or one that is as good, is there already.
+  bool insert(const Config& config) {
+    auto& kept = kept_[{config.value, config.taken}];
+    for (const std::uint64_t open : kept)
+      if ((open & config.open) == open) return false;
+    std::erase_if(kept, [&](std::uint64_t open) { return (open & config.open) == config.open; });
+    kept.push_back(config.open);
+    return true;
+  }
+  std::vector<Config> all() const {
+    std::vector<Config> out;
+    for (const auto& [key, kept] : kept_)
+      for (const std::uint64_t open : kept) out.push_back({key.first, key.second, open});
+    return out;
+  }
+
+ private:
+  std::map<std::pair<std::uint32_t, std::uint64_t>, std::vector<std::uint64_t>> kept_{};
 };
 
 // The value after `operation` takes effect on `value`, if its answer allows that.
@@ -60,8 +85,10 @@ class Monitor {
   bool end(std::size_t index) {
     const auto place = static_cast<std::size_t>(std::find(active_.begin(), active_.end(), index) -
                                                 active_.begin());
-    std::set<Config> kept, seen(configs_);
-    std::vector<Config> work(configs_.begin(), configs_.end());
+    Frontier kept, seen;
+    std::vector<Config> work;
+    for (const Config& config : configs_)
+      if (seen.insert(config)) work.push_back(config);
     while (!work.empty()) {
       Config config = work.back();
       work.pop_back();
@@ -71,22 +98,24 @@ class Monitor {
         continue;
       }
       for (std::size_t other = 0; other < active_.size(); ++other) {
-        if (!active_[other] || config.taken >> other & 1) continue;
-        const auto value = apply(operations_[*active_[other]], config.value);
+        if (!active_[other] || (config.taken | config.open) >> other & 1) continue;
+        const Operation& operation = operations_[*active_[other]];
+        const auto value = apply(operation, config.value);
         if (!value) continue;
-        const Config next{*value, config.taken | 1ull << other};
-        if (seen.insert(next).second) work.push_back(next);
+        Config next{*value, config.taken, config.open};
+        (operation.outcome == Outcome::open ? next.open : next.taken) |= 1ull << other;
+        if (seen.insert(next)) work.push_back(next);
       }
     }
     active_[place].reset();
-    configs_ = std::move(kept);
+    configs_ = kept.all();
     return !configs_.empty();
   }
 
  private:
   const std::vector<Operation>& operations_;
   std::vector<std::optional<std::size_t>> active_;
-  std::set<Config> configs_{Config{}};
+  std::vector<Config> configs_{Config{}};
 };
 
 }  // namespace

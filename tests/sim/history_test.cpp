@@ -53,5 +53,21 @@ TEST(Linearizable, ConditionsAreDecidedAtomically) {
                     op(Kind::read, 3, 6, 7)}));
 }
 
+TEST(Linearizable, ManyOpenWritesAreCheckedQuickly) {
+  std::vector<Operation> history;
+  std::uint64_t time = 0;
+  for (std::uint32_t value = 1; value <= 40; ++value) {
+    const std::uint64_t begin = ++time;
+    history.push_back(op(Kind::put, value, begin, 0, Outcome::open));
+  }
+  for (const std::uint32_t value : {7u, 3u, 30u, 12u}) {
+    const std::uint64_t begin = ++time;
+    history.push_back(op(Kind::read, value, begin, ++time));
+  }
+  EXPECT_FALSE(linearizable(history));
+  history.push_back(op(Kind::read, 7, time + 1, time + 2));
+  EXPECT_TRUE(linearizable(history));  // each takes effect once at most
+}
+
 }  // namespace
 }  // namespace cairn::sim

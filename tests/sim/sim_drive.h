@@ -86,6 +86,7 @@ class SimDrive {
   DriveUnit look(const model::UnitKey& unit);
   // Shards that rows name and that are marked as missing here.
   std::size_t missing_marks() const;
+  std::string describe_missing() const;
   std::size_t pending_keys() const;
   // Assertion 9, on the disk as it lies: every blob that is named and not marked missing is there
   // and sound; nothing if so. REQUIRES: not lying, no process writes meanwhile.

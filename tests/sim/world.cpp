@@ -403,6 +403,9 @@ io::Task<bool> World::calm() {
                   ")";
       }
     }
+    for (const SimDrive* drive : slots) {
+      if (drive->missing_marks() > 0) what += "\n " + drive->path + " lacks" + drive->describe_missing();
+    }
     fail(std::move(what));
   }
   co_return whole;
