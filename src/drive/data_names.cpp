@@ -14,7 +14,7 @@ template <class F>
 Result<void> each_key(Reader& reader, Family family, std::string_view prefix, F each) {
   auto cursor = reader.cursor(family, Walk::unit);
   for (cursor->seek(prefix); cursor->valid() && cursor->key().starts_with(prefix); cursor->next())
-    each(cursor->key());
+    each(cursor->key(), cursor->value());
   return cursor->status();
 }
 
@@ -50,9 +50,11 @@ Result<std::vector<MissingShard>> missing_of(Reader& reader, const MissingMarks&
                                              const model::ValueId& data_id) {
   std::vector<MissingShard> out;
   if (!marks.any()) return out;
-  CAIRN_TRY(each_key(reader, Family::missing, data_id.raw(), [&](std::string_view key) {
-    if (const auto name = decode_blob_key(key)) out.push_back({name->data_id, name->shard});
-  }));
+  CAIRN_TRY(each_key(reader, Family::missing, data_id.raw(),
+                     [&](std::string_view key, std::string_view mark) {
+                       if (const auto name = decode_blob_key(key))
+                         out.push_back({name->data_id, name->shard, mark == kNeverHere});
+                     }));
   return out;
 }
 
@@ -77,10 +79,11 @@ Result<bool> DataChanges::is_marked(const BlobName& name) {
   return reader_.get(Family::missing, blob_key(name), value);
 }
 
-Result<void> DataChanges::mark(const BlobName& name) {
+Result<void> DataChanges::mark(const BlobName& name, Lack lack) {
   CAIRN_ASSIGN(const bool marked, is_marked(name));
   if (marked) return {};
-  batch_.put(Family::missing, blob_key(name), {});
+  const std::string_view value = lack == Lack::never_here ? kNeverHere : std::string_view{};
+  batch_.put(Family::missing, blob_key(name), {value});
   marked_.insert(name);
   unmarked_.erase(name);
   ++delta_;
@@ -151,16 +154,22 @@ Result<void> DataChanges::name_inline(const PreparedRow& row, std::uint8_t shard
   }
   if (have) return unmark(name);
   missing.push_back({name.data_id, shard});
-  return mark(name);
+  return mark(name, known ? Lack::lost : Lack::never_here);
 }
 
 Result<void> DataChanges::name_blob(std::uint64_t unit, const BlobName& blob, bool absent,
                                     std::vector<MissingShard>& missing) {
+  // Named before and not marked, it was here and is lost.
+  bool named = named_.contains(blob);
+  if (absent && !named) {
+    CAIRN_TRY(each_key(reader_, Family::refs, blob_key(blob),
+                       [&](std::string_view, std::string_view) { named = true; }));
+  }
   batch_.put(Family::refs, ref_key(blob, unit), {});
   named_.insert(blob);
   if (!absent) return unmark(blob);
   missing.push_back({blob.data_id, blob.shard});
-  return mark(blob);
+  return mark(blob, named ? Lack::lost : Lack::never_here);
 }
 
 Result<void> DataChanges::drop(std::uint64_t unit, const RowInfo& row) {
@@ -186,16 +195,17 @@ Result<void> DataChanges::drop(std::uint64_t unit, const RowInfo& row) {
 
 Result<void> DataChanges::drop_blob(std::uint64_t unit, const model::ValueId& data_id) {
   std::set<BlobName> lost, kept;
-  CAIRN_TRY(each_key(reader_, Family::refs, data_id.raw(), [&](std::string_view key) {
-    const auto ref = decode_ref(key);
-    if (!ref) return;
-    if (ref->unit != unit) {
-      kept.insert(ref->blob);
-      return;
-    }
-    batch_.remove(Family::refs, key);
-    lost.insert(ref->blob);
-  }));
+  CAIRN_TRY(
+      each_key(reader_, Family::refs, data_id.raw(), [&](std::string_view key, std::string_view) {
+        const auto ref = decode_ref(key);
+        if (!ref) return;
+        if (ref->unit != unit) {
+          kept.insert(ref->blob);
+          return;
+        }
+        batch_.remove(Family::refs, key);
+        lost.insert(ref->blob);
+      }));
   for (const auto& blob : lost) {
     unnamed_.push_back(blob);
     if (!kept.contains(blob) && !named_.contains(blob)) CAIRN_TRY(unmark(blob));

@@ -61,7 +61,9 @@ class DataChanges {
   // A unit no longer names what `row` names.
   Result<void> drop(std::uint64_t unit, const RowInfo& row);
 
-  Result<void> mark(const BlobName& name);
+  // A shard that is named and not here. One that was marked before keeps its mark.
+  enum class Lack : std::uint8_t { lost, never_here };
+  Result<void> mark(const BlobName& name, Lack lack = Lack::lost);
   Result<void> unmark(const BlobName& name);
 
   // Blobs that lost a name: candidates for unlinking once the batch is synced.

@@ -7,6 +7,9 @@
 // and replies are values that can be sent, and every refusal is a value too. An Error from a call
 // means "no answer": the outcome is unknown, never "no".
 //
+// Delivery: a transport may deliver a call twice, but never after it answered the call; what arrives
+// later must have come on a connection that a newer one cuts off (5.1, 6.3).
+//
 // Threads: calls from any executor; the awaiting coroutine resumes on its own. Durability: stated
 // per call.
 #pragma once
@@ -77,6 +80,9 @@ enum class Refusal : std::uint8_t {
 struct MissingShard {
   model::ValueId data_id{};
   std::uint8_t shard = 0;
+  // The drive never had it since it is named here: so it was never a holder of what brings it. Else
+  // it may have had it and lost it.
+  bool never_here = false;
 };
 
 struct InlineShard {

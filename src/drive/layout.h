@@ -17,7 +17,7 @@
 //      re-stamps. So a data id is unnamed when the last of them goes, which is seen without looking
 //      at other rows.
 //  L5  For every blob named by a unit there is a ref (blob, unit); for every shard named and not
-//  here, a missing mark.
+//  here, a missing mark, which says whether it was ever here.
 #pragma once
 
 #include <memory>
@@ -120,6 +120,7 @@ struct Ref {
   std::uint64_t unit = 0;
 };
 std::optional<Ref> decode_ref(std::string_view key);
+inline constexpr std::string_view kNeverHere = "n";  // value of a missing mark; empty: it was lost
 std::string blob_key(const BlobName& blob);
 std::optional<BlobName> decode_blob_key(std::string_view key);
 

@@ -37,6 +37,16 @@ bool is_complete(const PendingMutation& pending) {
   return std::ranges::none_of(pending.missing, [&](const auto& m) { return m.data_id == *id; });
 }
 
+// Whether a member with this pending never was a holder: a shard that the mutation brings was never
+// there. (Of a table of parts the names are not at hand: told only where nothing else is named.)
+bool never_held(const PendingMutation& pending) {
+  if (!pending.mutation.brings_data) return false;
+  const auto id = brought(pending.mutation);
+  if (!id && pending.mutation.puts.size() != 1) return false;
+  return std::ranges::any_of(
+      pending.missing, [&](const auto& m) { return m.never_here && (!id || m.data_id == *id); });
+}
+
 struct Candidate {
   Stamp stamp{};
   const drive::Mutation* mutation = nullptr;  // null: settled somewhere, pending nowhere
@@ -67,6 +77,7 @@ std::vector<Candidate> candidates_of(std::span<const Witness> witnesses) {
 struct Count {
   unsigned holders = 0;  // h: with all shards
   unsigned rows = 0;     // with the rows, complete or not
+  unsigned held = 0;     // of those, that may have been holders at some time
   unsigned newest = 0;   // holders whose newest mutation is that very stamp
   unsigned unknown = 0;  // u
   std::optional<std::size_t> source{};
@@ -80,15 +91,18 @@ Count count(Quorums quorums, std::span<const Witness> witnesses, const drive::Mu
     const UnitState& state = *witnesses[i].state;
     bool has_rows = state.settled_head && stamps.contains(*state.settled_head);
     bool holds = has_rows && (!wanted.brings_data || state.missing.empty());
+    bool held = has_rows;
     for (const auto& pending : state.pendings) {
       if (pending.mutation.value != wanted.value) continue;
       has_rows = true;
+      held |= !never_held(pending);
       if (!is_complete(pending)) continue;
       holds = true;
       if (pending.mutation.stamp == wanted.stamp && head_of(state) == wanted.stamp) ++c.newest;
     }
     c.holders += holds;
     c.rows += has_rows;
+    c.held += held;
     // 5.2: a rebuilding member without it says nothing; "cannot reach" is u, never absence.
     if (!has_rows && witnesses[i].rebuilding) ++c.unknown;
     if (has_rows && !c.source && rows_as_of(state, wanted.stamp)) c.source = i;
@@ -154,8 +168,9 @@ Verdict judge(Quorums quorums, std::span<const Witness> witnesses) {
     // 5.3c: readable, so it is completed, under a new stamp (5.4).
     if (c.holders >= need && c.source) return {Verdict::Kind::restamp, m.stamp, m.value, *c.source};
     // 5.3d: fewer than W can ever have held it. A member with the rows and without a shard may have
-    // lost the shard after it acknowledged, so it counts here although it is no holder.
-    if (c.rows + c.unknown < quorums.w) {
+    // lost the shard after it acknowledged, so it counts here although it is no holder; not where
+    // the drive knows that the shard was never there.
+    if (c.held + c.unknown < quorums.w) {
       passed.insert(m.value);
       continue;
     }

@@ -112,11 +112,17 @@ io::Task<Result<void>> LocalStoreImpl::attach(std::size_t slot,
     }
   }
   const bool same = devices[slot]->id() == drive->id();
-  if (same && devices[slot]->usable())
+  const bool in_service = same && devices[slot]->usable();
+  CAIRN_CO_ASSIGN(auto unfenced, co_await unfenced_change());
+  if (in_service && !unfenced)
     co_return Error{Code::already_exists, "the drive is in service already"};
   auto device = std::make_shared<Device>(drive->id(), devices[slot]->path(), drive, "");
+  if (unfenced && same) {
+    // The last change waits for members to be fenced, perhaps for this very one.
+    if (!in_service) put_device(slot, std::move(device));
+    co_return co_await lead_anew(std::move(unfenced));
+  }
   // 8.1: not before the last change is fenced.
-  CAIRN_CO_ASSIGN(auto unfenced, co_await unfenced_change());
   if (unfenced) CAIRN_CO_TRY(co_await lead_anew(std::move(unfenced)));
   if (same) co_return co_await take_back(slot, std::move(device));
   co_return co_await replace(slot, std::move(device));
@@ -134,7 +140,8 @@ io::Task<Result<void>> LocalStoreImpl::detach(std::size_t slot, std::string reas
   for (std::size_t p = 0; p < core_.members.partitions(); ++p) {
     const View view = core_.members.view(PartitionId{static_cast<std::uint32_t>(p)});
     auto without = std::make_shared<PartitionView>(*view);
-    bool changed = std::erase_if(without->sources, [&](const auto& s) { return s.device == old; }) != 0;
+    bool changed =
+        std::erase_if(without->sources, [&](const auto& s) { return s.device == old; }) != 0;
     for (Member& member : without->members) {
       if (member.device != old) continue;
       member.device = empty;

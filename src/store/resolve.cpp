@@ -24,6 +24,15 @@ std::vector<Witness> witnesses_of(const Survey& survey) {
   return out;
 }
 
+bool has_leftovers(const Survey& survey, model::Stamp current) {
+  for (const auto& seen : survey.seen) {
+    for (const auto& pending : seen.state.pendings) {
+      if (pending.mutation.stamp > current) return true;
+    }
+  }
+  return false;
+}
+
 Error undecided() {
   return Error{Code::undecided,
                "the key is in doubt and cannot be decided with the drives at hand"};
@@ -124,8 +133,9 @@ io::Task<Resolver::Inspected> Resolver::inspect(View view, unsigned slot, UnitKe
       co_return Error{Code::drive_failed, "the drive is out of service"};
     using Pair = std::pair<Refusal, UnitState>;
     const drive::Fence fence = view->fence(slot);
-    auto reply = co_await core_.call<Pair>(member.device, core_.options.call_deadline,
-                                           member.device->drive()->inspect(fence, unit, want_parts));
+    auto reply =
+        co_await core_.call<Pair>(member.device, core_.options.call_deadline,
+                                  member.device->drive()->inspect(fence, unit, want_parts));
     if (!reply) co_return std::move(reply.error());
     if (reply->first == Refusal::none) co_return std::move(reply->second);
     if (reply->first == Refusal::stale_term)
@@ -196,6 +206,10 @@ io::Task<Result<SettledPtr>> Resolver::decide_anew(View view, UnitKey unit) {
         SettledPtr settled = make_settled(verdict.stamp, std::move(*rows));
         partition.set_known(unit, settled);
         tell(view, unit, survey, *settled);
+        if (has_leftovers(survey, verdict.stamp) && may_reach_quorum(*view)) {
+          const unsigned slot = witnesses[verdict.source].slot;
+          co_return co_await end_leftovers(view, unit, slot, std::move(settled));
+        }
         co_return settled;
       }
       case Verdict::Kind::restamp:
@@ -234,6 +248,26 @@ void Resolver::tell(View view, const UnitKey& unit, const Survey& survey, const 
   }
   if (all_know && survey.seen.size() == view->n) return;
   chores_.settled(view, unit, *settled.head, whole_on, settled.row_count == 0);
+}
+
+// Values that were passed over make every reader ask the leader, and where all drives hold one, no
+// drive reports the current state: sent again under a new stamp, that ends them (5.5). Failing
+// that, the state is known all the same.
+io::Task<Result<SettledPtr>> Resolver::end_leftovers(View view, UnitKey unit, unsigned slot,
+                                                     SettledPtr settled) {
+  const Result<UnitState> state = co_await inspect(view, slot, unit, true);
+  if (!state) co_return settled;
+  auto rows = rows_as_of(*state, *settled->head);
+  if (!rows) co_return settled;
+  Mutation again;
+  again.unit = unit;
+  again.base = settled->head;
+  again.value = core_.parts.random.id<model::ValueId>();
+  again.puts = std::move(*rows);
+  Result<SettledPtr> ended = co_await restamp(view, std::move(again));
+  if (ended) co_return ended;
+  // The new stamp may be on some of them: what is current must be found out again.
+  co_return Error{ended.error()};
 }
 
 io::Task<Result<SettledPtr>> Resolver::complete(View view, UnitKey unit, unsigned slot,

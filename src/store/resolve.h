@@ -49,6 +49,8 @@ class Resolver {
   io::Task<Result<drive::ReadReply>> ask_for_head(View view, unsigned slot, model::UnitKey unit);
   io::Task<Inspected> inspect(View view, unsigned slot, model::UnitKey unit, bool want_parts);
   io::Task<bool> clean_link(View view, unsigned slot, model::UnitKey unit);
+  io::Task<Result<std::shared_ptr<const Settled>>> end_leftovers(
+      View view, model::UnitKey unit, unsigned slot, std::shared_ptr<const Settled> settled);
   io::Task<Result<std::shared_ptr<const Settled>>> complete(View view, model::UnitKey unit,
                                                             unsigned slot, model::Stamp stamp);
   io::Task<bool> make_shards(View view, model::UnitKey unit, const Survey& survey,

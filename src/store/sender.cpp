@@ -56,6 +56,7 @@ io::Task<Sender::Reply> Sender::deliver(View view, unsigned slot,
     if (!promised) co_return Error{Code::unavailable, "the drive does not promise this term"};
   }
   for (bool retried = false;;) {
+    if (out->over.load()) co_return Error{Code::cancelled, "the change was given up"};
     const std::uint64_t connection = view->fence(slot).connection;
     Reply reply = co_await send_one(view, slot, mutation, shards);
     if (!reply) co_return reply;
@@ -161,6 +162,7 @@ io::Task<Outcome> Sender::send(View view, std::shared_ptr<const Outgoing> out) {
     count(*out, slot, reply, outcome);
   }
   outcome.settled = outcome.holders() >= view->w;
+  out->over.store(true);
   co_return outcome;
 }
 

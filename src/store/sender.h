@@ -1,6 +1,7 @@
 // Sending one mutation to all members and counting its holders (protocol.md 3.4, 3.5).
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -16,6 +17,9 @@ struct Outgoing {
   std::vector<drive::InlineShard> inline_shards{};  // by slot, or empty
   std::vector<model::ValueId> brings{};             // sorted: data that a holder has its shards of
   std::shared_ptr<const Settled> base{};  // what a change was decided on; null for whole ones
+  // Its outcome was told, and the unit's lock may be another's: nothing of it is sent any more. A
+  // message that nobody waits for would find nothing to refuse it once the unit is forgotten (6.3).
+  mutable std::atomic<bool> over{false};
 };
 
 struct Outcome {
