@@ -104,8 +104,6 @@ struct Link {
   std::atomic<std::uint64_t> lost{0};
   // The drive promised this term on `connection`; false: it was away when the partition was fenced.
   std::atomic<bool> promised{false};
-  // The drive refused this term for a newer one: another process leads.
-  std::atomic<bool> deposed{false};
 
   bool clean() const { return promised.load() && lost.load() < connection.load(); }
   void mark_lost(std::uint64_t at) {

@@ -12,21 +12,8 @@ using model::PartitionId;
 using model::Term;
 
 namespace {
-
 constexpr std::size_t kMapsKept = 64;
-
-// 8.1: a change is made to the map that it was computed from, not to one that another process put
-// in its place.
-Result<void> check_unchanged(const std::optional<control::Entry>& stored,
-                             const placement::Map& known) {
-  if (!stored) return {};
-  CAIRN_ASSIGN(const placement::Map now, placement::decode_map(stored->value));
-  if (now != known)
-    return Error{Code::conflict, "the cluster map was changed by another process meanwhile"};
-  return {};
 }
-
-}  // namespace
 
 const placement::Map& LocalStoreImpl::map() const {
   std::lock_guard lock(map_mutex_);
@@ -245,7 +232,6 @@ io::Task<Result<void>> LocalStoreImpl::replace_paused(std::size_t slot,
   CAIRN_ASSERT(after.epoch > before.epoch);
   control::Store& control = core_.parts.control;
   CAIRN_CO_ASSIGN(const auto entry, co_await control.get(kMapKey));
-  CAIRN_CO_TRY(check_unchanged(entry, before));
   const auto made = co_await control.commit({{kMapKey, entry ? entry->mod_revision : 0}},
                                             {{kMapKey, placement::encode_map(after)},
                                              {kPreviousMapKey, placement::encode_map(before)},
@@ -296,7 +282,6 @@ io::Task<Result<void>> LocalStoreImpl::finish_rebuild(PartitionId partition, Dri
     member.rebuilding = false;
     control::Store& control = core_.parts.control;
     CAIRN_CO_ASSIGN(const auto entry, co_await control.get(kMapKey));
-    CAIRN_CO_TRY(check_unchanged(entry, map()));
     const auto made = co_await control.commit({{kMapKey, entry ? entry->mod_revision : 0}},
                                               {{kMapKey, placement::encode_map(after)}});
     if (!made) co_return Error{made.error()};

@@ -127,11 +127,8 @@ io::Task<Resolver::Inspected> Resolver::inspect(View view, unsigned slot, UnitKe
   const Member& member = view->member(slot);
   for (bool retried = false;; retried = true) {
     // 5.1: only an answer after everything sent earlier was answered, or cut off, counts.
-    if (!co_await clean_link(view, slot, unit)) {
-      if (member.link->deposed.load())
-        co_return Error{Code::stale_term, "another process leads this partition now"};
+    if (!co_await clean_link(view, slot, unit))
       co_return Error{Code::unavailable, "the drive does not answer"};
-    }
     if (!member.device->begin_call())
       co_return Error{Code::drive_failed, "the drive is out of service"};
     using Pair = std::pair<Refusal, UnitState>;
@@ -142,7 +139,7 @@ io::Task<Resolver::Inspected> Resolver::inspect(View view, unsigned slot, UnitKe
     if (!reply) co_return std::move(reply.error());
     if (reply->first == Refusal::none) co_return std::move(reply->second);
     if (reply->first == Refusal::stale_term)
-      co_return Error{Code::stale_term, "another process leads this partition now"};
+      co_return Error{Code::stale_term, "another process leads this partition"};
     if (reply->first != Refusal::cut_off || retried)
       co_return Error{Code::unavailable, "the drive refused"};
     // The drive knows a newer connection: one whose promise was answered too late for us. Without a
@@ -316,9 +313,7 @@ io::Task<Result<SettledPtr>> Resolver::restamp(View view, Mutation value) {
   out->mutation = std::make_shared<const Mutation>(std::move(value));
   const Outcome outcome = co_await sender_.send(view, out);
   if (!outcome.settled) {
-    // 5.3c: `cur` once W hold it, else 503. Not tried again by a leader that is none any more.
-    if (outcome.deposed)
-      co_return Error{Code::stale_term, "another process leads this partition now"};
+    // 5.3c: `cur` once W hold it, else 503.
     co_return Error{Code::unavailable, "too few drives took the value that was to be completed"};
   }
   SettledPtr settled = make_settled(stamp, std::move(rows));

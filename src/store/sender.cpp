@@ -188,7 +188,6 @@ io::Task<bool> Sender::reconnect(View view, unsigned slot) {
     co_return false;
   }
   const auto& reply = fanout.answers()[0].value;
-  if (reply && reply->refusal == Refusal::stale_term) member.link->deposed.store(true);
   if (!reply || reply->refusal != Refusal::none) co_return false;
   auto seen = member.link->connection.load();
   while (seen < connection && !member.link->connection.compare_exchange_weak(seen, connection)) {

@@ -172,7 +172,6 @@ io::Task<void> Workload::put(LeaderPtr leader, Key* key) {
     end(*key, at, done ? Outcome::done : Outcome::refused);
     co_return;
   }
-  w_.note(*leader, done.error());
   const LeaderPtr other = w_.some_leader();
   if (!retries_ || !other || w_.dice.chance(300)) co_return;
   // 3.6: the same commit again, which is one more operation: the first may take effect, be undone

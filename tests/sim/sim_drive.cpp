@@ -171,9 +171,7 @@ std::string SimDrive::describe_missing() const {
   std::string out;
   for (const auto& [key, value] : *index_.tables()[static_cast<std::size_t>(Family::missing)]) {
     const auto name = drive::decode_blob_key(key);
-    if (name)
-      out += " " + drive::blob_file_name(*name).substr(0, 6) +
-             (value == drive::kNeverHere ? " never here" : " lost");
+    if (name) out += " " + drive::blob_file_name(*name).substr(0, 6) + (value == drive::kNeverHere ? " never here" : " lost");
   }
   return out;
 }

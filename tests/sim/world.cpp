@@ -1,6 +1,5 @@
 #include "sim/world.h"
 
-#include <algorithm>
 #include <cstdio>
 
 #include "base/assert.h"
@@ -64,10 +63,6 @@ World::World(const Setup& s)
 void World::fail(std::string what) {
   say("FAILURE: " + what);
   if (!failure) failure = std::move(what);
-}
-
-void World::note(Leader& leader, const Error& error) {
-  leader.deposed = leader.deposed || error.message.contains("another process leads");
 }
 
 void World::say(const std::string& what) const {
@@ -247,48 +242,9 @@ io::Task<void> World::keep_drives() {
   --busy;
 }
 
-io::Task<void> World::declare_lost() {
-  const auto map = stored_map();
-  const auto entry = co_await control.get(store::kMapKey);
-  const auto before = co_await control.get(store::kPreviousMapKey);
-  const auto fenced = co_await control.get(store::kFencedKey);
-  if (!map || !entry || !*entry || !before || !fenced) co_return;
-  // 8.1: not before the last change is fenced.
-  if (*before && (!*fenced || (*fenced)->value != store::encode_number(map->epoch.value)))
-    co_return;
-  for (std::size_t i = 0; i < slots.size(); ++i) {
-    if (previous[i] == nullptr) continue;
-    bool named = false;
-    for (const auto& one : map->partitions)
-      for (const auto& member : one.members) named = named || member.drive == previous[i]->id;
-    if (!named) continue;
-    const auto after = placement::replace_drive(*map, previous[i]->id, slots[i]->id);
-    const auto made =
-        co_await control.commit({{store::kMapKey, (*entry)->mod_revision}},
-                                {{store::kMapKey, placement::encode_map(after)},
-                                 {store::kPreviousMapKey, placement::encode_map(*map)},
-                                 {store::kReplacedKey, previous[i]->id.hex()}});
-    if (made) say("the operator declares " + previous[i]->path + " lost");
-    co_return;
-  }
-}
-
 io::Task<void> World::keep_leader() {
-  unsigned failed = 0;
   do {
-    // Drives have promised under a newer map than a leader's (8.5): another process changed it.
-    const auto map = stored_map();
-    if (newest() != nullptr && map && newest()->store->map().epoch < map->epoch)
-      newest()->deposed = true;
-    if (newest() != nullptr && newest()->deposed) {
-      say("leader " + std::to_string(newest()->number) + " was deposed and starts anew");
-      retire(newest());
-    }
-    if (newest() == nullptr) {
-      const bool elected = co_await elect();
-      failed = elected ? 0 : failed + 1;
-      if (failed % 8 == 7) co_await declare_lost();
-    }
+    if (newest() == nullptr) (void)co_await elect();
   } while (co_await pause(50, 500));
   --busy;
 }
@@ -335,7 +291,6 @@ io::Task<void> World::heal(std::shared_ptr<Leader> leader) {
       for (const auto& unit : now) {
         if (!leader->alive || leader->store->map().partition_of(unit) != partition) continue;
         const auto whole = co_await leader->store->repair_member(unit, drive);
-        if (!whole) note(*leader, whole.error());
         all = all && whole && *whole;
       }
       if (!all || !leader->alive) continue;
@@ -369,11 +324,6 @@ void World::check_settled() {
     for (const auto& one : seen) {
       // An empty unit may be forgotten, one drive after the other (6.3).
       if (!one.settled_head || one.rows.empty()) continue;
-      // Nor does a drive whose last settle was lost in a crash, after the others forgot the unit,
-      // know better.
-      const bool behind = !one.pendings.empty() &&
-                          std::ranges::any_of(seen, [](const auto& d) { return !d.known(); });
-      if (behind) continue;
       unsigned holders = 0;
       for (const auto& other : seen) {
         bool holds = other.settled_head && *other.settled_head >= *one.settled_head;
@@ -396,7 +346,7 @@ void World::check_settled() {
 io::Task<bool> World::make_whole(unsigned attempts) {
   for (unsigned attempt = 0; attempt < attempts; ++attempt) {
     const auto leader = newest();
-    bool all = leader != nullptr;
+    bool all = leader != nullptr, deposed = false;
     for (const SimDrive* drive : slots) all = all && drive->up();
     if (all) all = leader->store->rebuilding().empty();
     const std::vector<model::UnitKey> now(units.begin(), units.end());
@@ -404,13 +354,16 @@ io::Task<bool> World::make_whole(unsigned attempts) {
       if (!all || !leader->alive) break;
       const auto whole = co_await leader->store->verify(unit);
       all = whole && whole->whole;
-      if (!whole) note(*leader, whole.error());
+      deposed = !whole && whole.error().message.contains("another process leads");
       if (!all && setup.verbose) {
         say(text_of(unit) + " is not whole" + (whole ? "" : ": " + whole.error().message));
       }
     }
-    // Again at the end: a member may have been replaced meanwhile.
-    if (all && leader->alive && leader->store->rebuilding().empty()) co_return true;
+    if (all && leader->alive) co_return true;
+    if (deposed && !stormy && leader->alive) {
+      say("leader " + std::to_string(leader->number) + " was deposed and starts anew");
+      retire(leader);
+    }
     if (!co_await pause(300, 2000)) co_return false;
   }
   co_return false;
@@ -451,8 +404,7 @@ io::Task<bool> World::calm() {
       }
     }
     for (const SimDrive* drive : slots) {
-      if (drive->missing_marks() > 0)
-        what += "\n " + drive->path + " lacks" + drive->describe_missing();
+      if (drive->missing_marks() > 0) what += "\n " + drive->path + " lacks" + drive->describe_missing();
     }
     fail(std::move(what));
   }

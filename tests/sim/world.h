@@ -58,7 +58,6 @@ struct Leader {
   std::unique_ptr<store::LocalStore> store{};
   bool alive = true;  // clients talk to it, and it looks after its drives
   bool stopped = false;
-  bool deposed = false;  // it was told that another process leads
 };
 
 class World {
@@ -85,8 +84,6 @@ class World {
   unsigned replaced = 0;                           // drives lost for good so far
   std::optional<std::string> failure{};
 
-  // Looks whether an answer says that the leader is none any more; such a process starts anew.
-  void note(Leader& leader, const Error& error);
   // The first failure is kept.
   void fail(std::string what);
   void say(const std::string& what) const;  // with --verbose
@@ -111,9 +108,6 @@ class World {
  private:
   std::shared_ptr<FaultyLink> link_to(SimDrive& drive);
   io::Task<bool> elect();
-  // The operator says that a drive is gone for good, where nobody can lead without it (7.6): the
-  // map names the empty one from now on.
-  io::Task<void> declare_lost();
   void retire(const std::shared_ptr<Leader>& leader);
   io::Task<void> keep_drives();                         // failed ones are mounted again
   io::Task<void> keep_leader();                         // elects when nobody leads
