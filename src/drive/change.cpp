@@ -133,7 +133,8 @@ Result<void> move_settled(UnitChanges& c, UnitView& view, const Target& target) 
   } else if (view.settled().head_row) {
     c.batch.remove(Family::records, view.unit());
   }
-  c.pendings.push_back({view.unit(), std::make_shared<const Pendings>(std::move(above))});
+  c.pendings.push_back({view.unit(), std::make_shared<const Pendings>(std::move(above)),
+                        SettledState{target.head, target.after, !row_is_head}});
   return {};
 }
 
@@ -288,7 +289,7 @@ Result<Accepted> accept_mutation(UnitChanges& c, UnitView& view, const MutateReq
   c.batch.put(Family::pending, pending_key(view.unit(), m.stamp), {encode_pending(pending)});
   auto next = std::make_shared<Pendings>(view.pendings());
   next->insert(next->begin(), std::make_shared<const Pending>(std::move(pending)));
-  c.pendings.push_back({view.unit(), std::move(next)});
+  c.pendings.push_back({view.unit(), std::move(next), view.settled()});
   out.changed = true;
   return out;
 }
@@ -348,7 +349,7 @@ Result<void> wipe_unit(UnitChanges& c, UnitView& view) {
   }
   CAIRN_TRY(delete_rows(c, view, rows, Target{}, Pendings{}));
   if (view.settled().head_row) c.batch.remove(Family::records, view.unit());
-  c.pendings.push_back({view.unit(), std::make_shared<const Pendings>()});
+  c.pendings.push_back({view.unit(), std::make_shared<const Pendings>(), {}});
   return {};
 }
 

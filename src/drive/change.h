@@ -22,6 +22,7 @@ inline constexpr std::size_t kMaxPendingValues = 16;  // protocol.md 2.3
 struct PendingsChange {
   std::string unit;
   std::shared_ptr<const Pendings> pendings;
+  SettledState settled{};  // beneath them
 };
 
 struct UnitChanges {

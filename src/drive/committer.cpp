@@ -12,6 +12,11 @@ namespace {
 constexpr std::size_t kMostWorks = 512;
 constexpr std::size_t kMostBytes = 8u << 20;
 constexpr auto kIdleSync = std::chrono::milliseconds(500);
+// How long a settle waits for a batch to go with.
+constexpr auto kSettleWait = std::chrono::milliseconds(20);
+// How long a batch waits for those who were answered by the last one: a part of what a sync takes.
+constexpr auto kGatherMost = std::chrono::milliseconds(1);
+constexpr int kGatherPart = 4;
 
 io::Task<void> remove_blobs(std::shared_ptr<Core> core, io::Gate::Pass pass,
                             std::vector<BlobName> names) {
@@ -26,6 +31,15 @@ io::Task<void> remove_blobs(std::shared_ptr<Core> core, io::Gate::Pass pass,
 }
 
 }  // namespace
+
+void publish(PendingMirror& mirror, std::vector<PendingsChange>& changes) {
+  for (auto& change : changes) {
+    std::shared_ptr<const SettledState> settled;
+    if (!change.pendings->empty())
+      settled = std::make_shared<const SettledState>(change.settled);
+    mirror.publish(change.unit, std::move(change.pendings), std::move(settled));
+  }
+}
 
 void spawn_removal(std::shared_ptr<Core> core, std::vector<BlobName> names) {
   auto pass = core->background.enter();
@@ -64,13 +78,19 @@ void Committer::stop(bool abandon) {
 }
 
 void Committer::submit(std::unique_ptr<Work> work) {
-  bool post = false;
+  const bool settles = work->is_settle();
+  bool post = false, post_late = false, wake = false;
   {
     std::lock_guard lock(mutex_);
     if (!stopping_) {
+      const bool first_settle = settles && queue_.size() == urgent_;
+      if (first_settle) settle_by_ = std::chrono::steady_clock::now() + kSettleWait;
+      urgent_ += settles ? 0 : 1;
+      wake = settles ? idle_ : urgent_ == wanted_;
       queue_.push_back(std::move(work));
       core_.metrics.queue.set(static_cast<double>(queue_.size()));
-      post = !own_thread_ && !std::exchange(posted_, true);
+      post = !own_thread_ && !settles && !std::exchange(posted_, true);
+      post_late = !own_thread_ && settles && !posted_ && !std::exchange(posted_late_, true);
     }
   }
   if (work) {
@@ -78,29 +98,59 @@ void Committer::submit(std::unique_ptr<Work> work) {
     work->finish(&closed);
     return;
   }
+  const auto drain_now = [core = core_.weak_from_this()] {
+    if (const auto alive = core.lock()) alive->committer->drain();
+  };
   if (own_thread_) {
-    wake_.notify_one();
+    if (wake) wake_.notify_one();
   } else if (post) {
-    core_.executor.post([core = core_.weak_from_this()] {
-      if (const auto alive = core.lock()) alive->committer->drain();
-    });
+    core_.executor.post(drain_now);
+  } else if (post_late) {
+    core_.executor.post_at(core_.executor.now() + kSettleWait, drain_now);
   }
 }
 
-void Committer::run() {
+bool Committer::wait_for_work() {
+  using Time = std::chrono::steady_clock::time_point;
+  std::unique_lock lock(mutex_);
+  // Settles follow what was just answered: they are found without being woken for them.
+  const Time settles_come_until = std::chrono::steady_clock::now() + kSettleWait;
   for (;;) {
-    {
-      std::unique_lock lock(mutex_);
-      const auto due = [&] { return stopping_ || !queue_.empty(); };
-      if (unsynced_) {
-        wake_.wait_until(lock, sync_by_, due);
-      } else {
-        wake_.wait(lock, due);
-      }
-      if (stopping_ && queue_.empty()) break;
+    if (stopping_ || urgent_ > 0) return !stopping_ || !queue_.empty();
+    const Time now = std::chrono::steady_clock::now();
+    const bool settles = !queue_.empty();
+    if ((settles && now >= settle_by_) || (unsynced_ && now >= sync_by_)) return true;
+    idle_ = !settles && now >= settles_come_until;
+    Time until = settles ? settle_by_ : idle_ ? Time::max() : settles_come_until;
+    if (unsynced_) until = std::min(until, sync_by_);
+    if (until == Time::max()) {
+      wake_.wait(lock);
+    } else {
+      wake_.wait_until(lock, until);
     }
+    idle_ = false;
+  }
+}
+
+// Those who were just answered are likely to come again, and others wait already: what they bring
+// shares one sync if the batch waits a little. Alone, nobody waits.
+void Committer::gather() {
+  const std::size_t answered = std::exchange(batch_size_, 0);
+  std::unique_lock lock(mutex_);
+  const std::size_t expected = answered + urgent_;
+  if (answered == 0 || expected < 2 || urgent_ >= kMostWorks) return;
+  const auto patience =
+      std::min<std::chrono::steady_clock::duration>(sync_time_ / kGatherPart, kGatherMost);
+  wanted_ = expected;
+  wake_.wait_for(lock, patience, [&] { return stopping_ || urgent_ >= wanted_; });
+  wanted_ = 1;
+}
+
+void Committer::run() {
+  while (wait_for_work()) {
     drain();
     if (unsynced_ && std::chrono::steady_clock::now() >= sync_by_) idle_sync();
+    gather();
   }
   if (unsynced_) idle_sync();
 }
@@ -109,12 +159,10 @@ void Committer::drain() {
   Works works;
   {
     std::lock_guard lock(mutex_);
+    posted_ = posted_late_ = false;
+    if (stopping_ && !own_thread_) return;
     works.swap(queue_);
-    posted_ = false;
-    if (stopping_ && !own_thread_) {
-      queue_.swap(works);
-      return;
-    }
+    urgent_ = 0;
   }
   core_.metrics.queue.set(0);
   while (!works.empty()) {
@@ -145,15 +193,18 @@ bool Committer::apply(Work& work, Round& round) {
   return false;
 }
 
-// R2: settles that nothing queued before them concerns.
+// R2: settles that something queued behind them concerns, and nothing before them.
 void Committer::settle_round(Works& works) {
+  std::unordered_map<std::string_view, std::size_t> messages;
+  for (const auto& work : works)
+    if (!work->unit().empty()) ++messages[work->unit()];
   std::unordered_set<std::string_view> before;
   Works settles, rest;
-  std::size_t taken = 0;
   for (auto& work : works) {
-    const bool take = work->is_settle() && !before.contains(work->unit()) && taken < kMostWorks;
-    if (!work->unit().empty()) before.insert(work->unit());
-    taken += take;
+    const auto unit = work->unit();
+    const bool shared = !unit.empty() && messages.find(unit)->second > 1;
+    const bool take = shared && before.insert(unit).second && work->is_settle() &&
+                      settles.size() < kMostWorks;
     (take ? settles : rest).push_back(std::move(work));
   }
   works = std::move(rest);
@@ -179,14 +230,16 @@ void Committer::main_round(Works& works) {
   DataChanges data(*batch, *reader, core_.marks);
   UnitChanges units{*batch, data};
   Round round{core_, *batch, *reader, data, units};
-  std::unordered_set<std::string> used;
+  std::unordered_set<std::string_view> used;  // of works that are kept until the end
   Works applied, rest;
   std::size_t looked_at = 0;
+  bool closed = false;
   for (auto& work : works) {
-    const bool room = looked_at++ < kMostWorks && batch->bytes() < kMostBytes;
+    closed |= looked_at > 0 && work->alone();
+    const bool room = !closed && looked_at++ < kMostWorks && batch->bytes() < kMostBytes;
     // R1.
-    const bool free =
-        room && (work->unit().empty() || used.insert(std::string(work->unit())).second);
+    const bool free = room && (work->unit().empty() || used.insert(work->unit()).second);
+    closed |= free && work->alone();
     if (!free) {
       rest.push_back(std::move(work));
     } else if (apply(*work, round)) {
@@ -198,7 +251,10 @@ void Committer::main_round(Works& works) {
     end(applied, core_.failure());
     return;
   }
-  for (auto& work : applied) work->finish(nullptr);  // R3
+  for (auto& work : applied) {
+    batch_size_ += round.needs_sync && !work->is_settle() ? 1 : 0;
+    work->finish(nullptr);  // R3
+  }
 }
 
 Result<void> Committer::write(Batch& batch, bool sync) {
@@ -211,9 +267,9 @@ Result<void> Committer::write(Batch& batch, bool sync) {
   core_.metrics.bytes.add(batch.bytes());
   core_.space.wrote(batch.bytes());
   if (sync) {
+    sync_time_ = std::chrono::steady_clock::now() - begun;
     core_.metrics.syncs.add();
-    core_.metrics.sync_seconds.observe(
-        std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count());
+    core_.metrics.sync_seconds.observe(std::chrono::duration<double>(sync_time_).count());
     unsynced_ = false;
     after_sync(std::exchange(held_back_, {}));
   } else if (!unsynced_) {
@@ -244,8 +300,7 @@ bool Committer::commit(Round& round, std::size_t messages) {
   // until then.
   if (!write(round.batch, sync)) return false;
   round.data.written();
-  for (auto& change : round.units.pendings)
-    core_.mirror.publish(change.unit, std::move(change.pendings));
+  publish(core_.mirror, round.units.pendings);
   for (const auto& partition : round.partitions) core_.partitions.publish(partition);
   core_.metrics.messages.add(messages);
   if (sync) core_.metrics.batch.observe(static_cast<double>(messages));

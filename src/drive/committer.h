@@ -5,8 +5,9 @@
 //
 // Rules
 //  R1  A unit is changed by at most one message of a batch; later ones wait for the next. Order is
-//  kept per unit. R2  settle is written without a sync of its own (6.1), before the batch it came
-//  with; a sync follows within a second. R3  An answer goes out after the batch is synced, also a
+//  kept per unit. R2  settle needs no sync of its own (6.1): it waits a little for a batch that
+//  needs one and goes with it; one that another message of its unit is behind goes ahead of the
+//  batch. Without company it is written unsynced; a sync follows within a second. R3  An answer goes out after the batch is synced, also a
 //  refusal: it may rest on a promise of the same batch. R4  A failed write or sync ends the drive.
 //  Nothing is retried. R5  A blob is unlinked only when, after a sync that covers the loss of its
 //  last name, nothing names or pins it (2.6).
@@ -38,6 +39,9 @@ struct Round {
   std::map<std::string, bool>
       repairs{};  // repair entries that this batch changes: there afterwards?
   bool needs_sync = false;
+  // Over records, shared by the works of the round; made when it is first used. To be dropped when
+  // something was written meanwhile.
+  std::unique_ptr<Cursor> records{};
 };
 
 // A message on its way through the committer.
@@ -48,6 +52,9 @@ class Work {
     return {};
   }  // the unit it reads or changes, if it is one
   virtual bool is_settle() const { return false; }
+  // It rests on what the index says of data, which other messages of a batch may change unseen: it
+  // gets a batch of its own.
+  virtual bool alone() const { return false; }
   // Checks, and adds to the batch. An Error is this message's own; what it added is taken back.
   virtual Result<void> apply(Round& round) = 0;
   // Called once: after the batch is synced (nothing), or with why there is no answer.
@@ -72,6 +79,8 @@ class Committer {
   using Works = std::deque<std::unique_ptr<Work>>;
   void run();    // own thread
   void drain();  // everything queued
+  bool wait_for_work();  // own thread; false: it is time to end
+  void gather();         // own thread
   void settle_round(Works& works);
   void main_round(Works& works);
   bool apply(Work& work, Round& round);
@@ -87,15 +96,25 @@ class Committer {
   std::mutex mutex_;
   std::condition_variable wake_;
   Works queue_;
+  std::size_t urgent_ = 0;  // of the queue: all but settles
+  std::chrono::steady_clock::time_point settle_by_{};  // if there are settles in the queue
   bool stopping_ = false;
-  bool posted_ = false;
+  bool posted_ = false;       // a drain is, at once
+  bool posted_late_ = false;  // a drain is, for settles
+  bool idle_ = false;         // the thread waits for the first work, whatever it is
+  std::size_t wanted_ = 1;    // so many urgent works wake the thread
   std::thread thread_;
   // The committer's own.
+  std::size_t batch_size_ = 0;  // messages of the last synced batch
+  std::chrono::steady_clock::duration sync_time_{};  // of the last synced write
   bool unsynced_ = false;
   bool idle_sync_posted_ = false;
   std::chrono::steady_clock::time_point sync_by_{};
   std::vector<BlobName> held_back_;  // candidates whose batch is not synced yet
 };
+
+// Tells the mirror what a written batch changed.
+void publish(PendingMirror& mirror, std::vector<PendingsChange>& changes);
 
 // Removes the files of blobs, each begun with BlobRegistry::begin_remove.
 void spawn_removal(std::shared_ptr<Core> core, std::vector<BlobName> names);

@@ -77,6 +77,12 @@ struct HeadRow {
   Stamp head{};
   Summary summary{};
 };
+// The settled state of a unit, but for its rows.
+struct SettledState {
+  std::optional<Stamp> head{};  // none: nothing settled is known
+  Summary summary{};
+  bool head_row = false;  // there is a head row (L2)
+};
 std::string encode_head(const HeadRow& head);
 Result<HeadRow> decode_head(std::string_view value);
 

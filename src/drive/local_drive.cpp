@@ -151,7 +151,6 @@ io::Task<Result<Refusal>> LocalDrive::settle(Fence fence, model::UnitKey unit, S
   const auto core = core_;
   if (core->failed()) co_return core->failure();
   if (fence.drive != core->id) co_return Refusal::wrong_drive;
-  const auto flight = core->mirror.enter(unit.encoded());
   co_return co_await submit<Refusal>(core,
                                      std::make_unique<SettleWork>(fence, std::move(unit), stamp));
 }

@@ -17,9 +17,10 @@ PendingMirror::Look PendingMirror::look(const std::string& unit) const {
   const Shard& s = shard(unit);
   std::lock_guard lock(s.mutex);
   const auto it = s.entries.find(unit);
-  if (it == s.entries.end()) return {no_pendings(), false, s.version};
+  if (it == s.entries.end()) return {no_pendings(), {}, false, s.version};
   const auto& entry = it->second;
-  return {entry.pendings ? entry.pendings : no_pendings(), entry.in_flight > 0, s.version};
+  return {entry.pendings ? entry.pendings : no_pendings(), entry.settled, entry.in_flight > 0,
+          s.version};
 }
 
 bool PendingMirror::unchanged(const std::string& unit, std::uint64_t version) const {
@@ -70,8 +71,10 @@ void PendingMirror::leave(const std::string& unit) {
   if (--it->second.in_flight == 0 && !it->second.pendings) s.entries.erase(it);
 }
 
-void PendingMirror::publish(const std::string& unit, std::shared_ptr<const Pendings> pendings) {
+void PendingMirror::publish(const std::string& unit, std::shared_ptr<const Pendings> pendings,
+                            std::shared_ptr<const SettledState> settled) {
   if (pendings && pendings->empty()) pendings.reset();
+  if (!pendings) settled.reset();
   Shard& s = shard(unit);
   std::lock_guard lock(s.mutex);
   ++s.version;
@@ -80,9 +83,12 @@ void PendingMirror::publish(const std::string& unit, std::shared_ptr<const Pendi
   const bool has = pendings != nullptr;
   if (has != had) units_.fetch_add(has ? 1 : std::size_t(-1), std::memory_order_relaxed);
   if (has) {
-    s.entries[unit].pendings = std::move(pendings);
+    auto& entry = it != s.entries.end() ? it->second : s.entries[unit];
+    entry.pendings = std::move(pendings);
+    entry.settled = std::move(settled);
   } else if (it != s.entries.end()) {
     it->second.pendings.reset();
+    it->second.settled.reset();
     if (it->second.in_flight == 0) s.entries.erase(it);
   }
 }

@@ -1,5 +1,6 @@
-// Pendings of all units that have any, in memory, and which units have messages in flight: so that
-// most reads need not look for pendings at all, and know whether what they read was one state.
+// Pendings of all units that have any, with the settled state beneath them, in memory, and which
+// units have messages in flight: so that most reads need not look for pendings at all, and know
+// whether what they read was one state, and a settle need not read what its mutation had read.
 //
 // A reader looks, reads the index, and asks whether anything began to change meanwhile: if the unit
 // had nothing in flight and its shard of the mirror the same version afterwards, what it read was
@@ -21,7 +22,8 @@ namespace cairn::drive {
 class PendingMirror {
  public:
   struct Look {
-    std::shared_ptr<const Pendings> pendings{};  // never null
+    std::shared_ptr<const Pendings> pendings{};     // never null
+    std::shared_ptr<const SettledState> settled{};  // null: not known here
     bool in_flight = false;
     std::uint64_t version = 0;
   };
@@ -58,7 +60,9 @@ class PendingMirror {
   // Returns when all messages for the unit that arrived before are in the committer's queue.
   io::Task<void> wait_submitted(std::string unit);
 
-  void publish(const std::string& unit, std::shared_ptr<const Pendings> pendings);
+  // `settled`: the state beneath `pendings`, if it is known.
+  void publish(const std::string& unit, std::shared_ptr<const Pendings> pendings,
+               std::shared_ptr<const SettledState> settled = {});
   std::size_t units() const { return units_.load(std::memory_order_relaxed); }  // with pendings
 
  private:
@@ -69,7 +73,8 @@ class PendingMirror {
     std::uint32_t in_flight = 0;
     std::uint32_t preparing = 0;
     std::vector<io::OneShot<bool>> waiting{};    // for preparing to become 0
-    std::shared_ptr<const Pendings> pendings{};  // null: none
+    std::shared_ptr<const Pendings> pendings{};     // null: none
+    std::shared_ptr<const SettledState> settled{};  // of a unit with pendings
   };
   struct alignas(64) Shard {
     mutable std::mutex mutex;

@@ -15,23 +15,33 @@ bool newer(const RowId& a, const RowId& b) {
 
 }  // namespace
 
-UnitView::UnitView(Reader& reader, std::string unit, std::shared_ptr<const Pendings> pendings)
-    : reader_(&reader), unit_(std::move(unit)), pendings_(std::move(pendings)) {
+UnitView::UnitView(Reader& reader, std::string unit, Known known)
+    : reader_(&reader),
+      unit_(std::move(unit)),
+      pendings_(std::move(known.pendings)),
+      cursor_(known.records) {
   for (const auto& pending : *pendings_)
     for (const auto& put : pending->puts)
       if (put.fresh) fresh_.push_back(put.info.id);
   std::ranges::sort(fresh_);
 }
 
-Result<UnitView> UnitView::load(Reader& reader, std::string unit,
-                                std::shared_ptr<const Pendings> pendings) {
-  UnitView view(reader, std::move(unit), std::move(pendings));
-  CAIRN_TRY(view.load_settled());
+Result<UnitView> UnitView::load(Reader& reader, std::string unit, Known known) {
+  const auto settled = std::move(known.settled);
+  UnitView view(reader, std::move(unit), std::move(known));
+  if (settled) {
+    view.settled_ = *settled;
+  } else {
+    CAIRN_TRY(view.load_settled());
+  }
   return view;
 }
 
 Cursor& UnitView::cursor() {
-  if (!cursor_) cursor_ = reader_->cursor(Family::records, Walk::unit);
+  if (cursor_ == nullptr) {
+    own_cursor_ = reader_->cursor(Family::records, Walk::unit);
+    cursor_ = own_cursor_.get();
+  }
   return *cursor_;
 }
 

@@ -14,17 +14,20 @@
 
 namespace cairn::drive {
 
-struct SettledState {
-  std::optional<Stamp> head{};  // none: nothing settled is known
-  Summary summary{};
-  bool head_row = false;  // there is a head row (L2)
-};
-
 class UnitView {
  public:
-  // `reader` outlives the view.
+  // What is known of the unit before the index is read.
+  struct Known {
+    std::shared_ptr<const Pendings> pendings{};      // never null
+    std::shared_ptr<const SettledState> settled{};   // null: to be read
+    Cursor* records = nullptr;  // over records by unit, of the same reader; null: the view makes one
+  };
+  // `reader` and `known.records` outlive the view; one view at a time uses the cursor.
+  static Result<UnitView> load(Reader& reader, std::string unit, Known known);
   static Result<UnitView> load(Reader& reader, std::string unit,
-                               std::shared_ptr<const Pendings> pendings);
+                               std::shared_ptr<const Pendings> pendings) {
+    return load(reader, std::move(unit), Known{std::move(pendings)});
+  }
 
   const std::string& unit() const { return unit_; }
   const SettledState& settled() const { return settled_; }
@@ -48,7 +51,7 @@ class UnitView {
   Result<bool> has_row(const RowId& id);
 
  private:
-  UnitView(Reader& reader, std::string unit, std::shared_ptr<const Pendings> pendings);
+  UnitView(Reader& reader, std::string unit, Known known);
   bool is_fresh(const RowId& id) const;  // belongs to pendings alone (L1)
   Result<void> load_settled();
   Cursor& cursor();
@@ -64,7 +67,8 @@ class UnitView {
   std::shared_ptr<const Pendings> pendings_;
   std::vector<RowId> fresh_;  // sorted
   SettledState settled_;
-  std::unique_ptr<Cursor> cursor_;
+  Cursor* cursor_ = nullptr;
+  std::unique_ptr<Cursor> own_cursor_;
 };
 
 // The pendings of a unit as stored.

@@ -39,7 +39,7 @@ Result<void> wipe_units(Core& core, const std::vector<std::string>& keys) {
   CAIRN_TRY(core.committer->write(*batch, false));
   data.written();
   core.repair_entries -= repairs;
-  for (auto& change : units.pendings) core.mirror.publish(change.unit, std::move(change.pendings));
+  publish(core.mirror, units.pendings);
   return {};
 }
 

@@ -16,7 +16,10 @@ Refusal admit(Round& round, const Fence& fence, bool raise, PartitionState* stat
 }
 
 Result<UnitView> load(Round& round, const std::string& unit) {
-  return UnitView::load(round.reader, unit, round.core.mirror.look(unit).pendings);
+  auto look = round.core.mirror.look(unit);
+  if (!round.records) round.records = round.reader.cursor(Family::records, Walk::unit);
+  return UnitView::load(round.reader, unit,
+                        {std::move(look.pendings), std::move(look.settled), round.records.get()});
 }
 
 // The base of a mutation is settled (10.5). Written ahead of the batch, which then rests on it;
@@ -30,8 +33,8 @@ Result<void> settle_ahead(Round& round, const std::string& unit, const Stamp& st
   CAIRN_ASSERT(settled);
   CAIRN_TRY(round.core.committer->write(*batch, false));
   data.written();
-  for (auto& change : units.pendings)
-    round.core.mirror.publish(change.unit, std::move(change.pendings));
+  publish(round.core.mirror, units.pendings);
+  round.records.reset();  // it does not see what was written
   round.candidates.insert(round.candidates.end(), data.unnamed().begin(), data.unnamed().end());
   round.needs_sync = true;
   return {};
@@ -81,6 +84,8 @@ Result<void> InstallWork::apply(Round& round) {
 Result<void> SettleWork::apply(Round& round) {
   reply_ = admit(round, fence_, false);
   if (reply_ != Refusal::none) return {};
+  flight_.emplace(round.core.mirror.enter(unit_.encoded()));
+  flight_->submitted();
   CAIRN_ASSIGN(UnitView view, load(round, unit_.encoded()));
   CAIRN_TRY(settle_pending(round.units, view, stamp_));
   return {};
@@ -111,6 +116,7 @@ Result<void> PromiseWork::apply(Round& round) {
   if (promised.refusal != Refusal::none) return {};
   if (!promised.wipe.empty()) {
     auto wiped = wipe_partitions(round.core, promised.wipe);
+    round.records.reset();  // it does not see what is gone
     // Half wiped and half not is no state to go on from.
     if (!wiped) round.core.fail("a partition cannot be wiped: " + wiped.error().message);
     CAIRN_TRY(wiped);

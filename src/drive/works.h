@@ -69,6 +69,9 @@ class SettleWork final : public Answering<Refusal> {
   Fence fence_;
   model::UnitKey unit_;
   Stamp stamp_;
+  // Not before the committer takes it in: until then it changes nothing, and readers need not mind
+  // it.
+  std::optional<PendingMirror::Flight> flight_{};
 };
 
 class ForgetWork final : public Answering<Refusal> {
@@ -144,6 +147,7 @@ class ShardMarkWork final : public Answering<bool> {
  public:
   enum class What : std::uint8_t { blob_gone, inline_gone, blob_here };
   ShardMarkWork(BlobName name, What what) : name_(name), what_(what) {}
+  bool alone() const override { return true; }
   Result<void> apply(Round& round) override;
 
  private:

@@ -128,6 +128,7 @@ Result<placement::Map> World::stored_map() {
 std::shared_ptr<FaultyLink> World::link_to(SimDrive& drive) {
   auto link = std::make_shared<FaultyLink>(drive.drive(), dice.shared());
   if (stormy) link->faults = weather.links;
+  links_.push_back(link);
   if (setup.plant == Plant::lying_ack && &drive == slots[0]) link->faults.lying_ack = 200;
   return link;
 }
@@ -376,10 +377,10 @@ io::Task<bool> World::calm() {
   for (const auto& drive : drives) drive->heal();
   for (const auto& leader : leaders) {
     if (leader != leaders.back()) retire(leader);
-    for (auto* all : {&leader->links, &leader->offered})
-      for (const auto& link : *all)
-        if (link) link->faults = {};
   }
+  // Also of links that no leader has taken in yet.
+  for (const auto& one : links_)
+    if (const auto link = one.lock()) link->faults = {};
   // What is still under way arrives.
   co_await io::sleep_for(20s);
   // Often the same leader finds its way, at times a new one has to.

@@ -127,6 +127,7 @@ class World {
   SimDrive* find(model::DriveId id) const;
   SimDrive* some_drive();
 
+  std::vector<std::weak_ptr<FaultyLink>> links_{};  // all that were ever made
   std::vector<bool> down_{};  // by drive: kept down for now
   bool lossy_ = false;        // a fault that loses one drive's data is going on
   unsigned next_drive_ = 0;
