@@ -163,9 +163,13 @@ Result<void> DataChanges::name_blob(std::uint64_t unit, const BlobName& blob, bo
   bool named = named_.contains(blob);
   if (absent && !named) {
     CAIRN_TRY(each_key(reader_, Family::refs, blob_key(blob),
-                       [&](std::string_view, std::string_view) { named = true; }));
+                       [&](std::string_view key, std::string_view) {
+                         named |= !dropped_refs_.contains(key);
+                       }));
   }
-  batch_.put(Family::refs, ref_key(blob, unit), {});
+  const std::string key = ref_key(blob, unit);
+  batch_.put(Family::refs, key, {});
+  dropped_refs_.erase(key);
   named_.insert(blob);
   if (!absent) return unmark(blob);
   missing.push_back({blob.data_id, blob.shard});
@@ -198,12 +202,14 @@ Result<void> DataChanges::drop_blob(std::uint64_t unit, const model::ValueId& da
   CAIRN_TRY(
       each_key(reader_, Family::refs, data_id.raw(), [&](std::string_view key, std::string_view) {
         const auto ref = decode_ref(key);
-        if (!ref) return;
+        // Another unit may have dropped its name in this batch: then this one is the last.
+        if (!ref || dropped_refs_.contains(key)) return;
         if (ref->unit != unit) {
           kept.insert(ref->blob);
           return;
         }
         batch_.remove(Family::refs, key);
+        dropped_refs_.emplace(key);
         lost.insert(ref->blob);
       }));
   for (const auto& blob : lost) {

@@ -74,14 +74,18 @@ class DataChanges {
   // What is remembered of the batch, to go back to when a message fails half-way.
   struct Memory {
     std::set<BlobName> marked, unmarked, named;  // in this batch
+    std::set<std::string, std::less<>> dropped_refs;
     std::vector<BlobName> unnamed;
     std::int64_t delta = 0;
   };
-  Memory remember() const { return {marked_, unmarked_, named_, unnamed_, delta_}; }
+  Memory remember() const {
+    return {marked_, unmarked_, named_, dropped_refs_, unnamed_, delta_};
+  }
   void restore(Memory m) {
     marked_ = std::move(m.marked);
     unmarked_ = std::move(m.unmarked);
     named_ = std::move(m.named);
+    dropped_refs_ = std::move(m.dropped_refs);
     unnamed_ = std::move(m.unnamed);
     delta_ = m.delta;
   }
@@ -99,6 +103,7 @@ class DataChanges {
   Reader& reader_;
   MissingMarks& marks_;
   std::set<BlobName> marked_, unmarked_, named_;
+  std::set<std::string, std::less<>> dropped_refs_;  // the reader still shows them
   std::int64_t delta_ = 0;
   std::vector<BlobName> unnamed_;
 };
