@@ -15,9 +15,9 @@ constexpr Route kRoutes[] = {
     {"GET", "/health/live", "HealthLive", ""},
     {"GET", "/health/ready", "HealthReady", ""},
     {"GET", "/metrics", "Metrics", "admin:Metrics"},
-    {"GET", "/cairn/admin/v1/status", "AdminStatus", "admin:Status"},
-    {"POST", "/cairn/admin/v1/scrub/start", "AdminStartScrub", "admin:StartScrub"},
-    {"POST", "/cairn/admin/v1/heal/start", "AdminStartHeal", "admin:StartHeal"},
+    {"GET", "/_cairn/admin/v1/status", "AdminStatus", "admin:Status"},
+    {"POST", "/_cairn/admin/v1/scrub/start", "AdminStartScrub", "admin:StartScrub"},
+    {"POST", "/_cairn/admin/v1/heal/start", "AdminStartHeal", "admin:StartHeal"},
 };
 
 net::Response json_response(int status, std::string content) {

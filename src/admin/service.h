@@ -3,11 +3,11 @@
 //   GET  /health/live                      200 while the process answers
 //   GET  /health/ready                     200 when reads and writes have their quorums, else 503
 //   and what is missing GET  /metrics                          Prometheus text format 0.0.4 GET
-//   /cairn/admin/v1/status            JSON                     action admin:Status POST
-//   /cairn/admin/v1/scrub/start       202                      action admin:StartScrub POST
-//   /cairn/admin/v1/heal/start        202                      action admin:StartHeal
+//   /_cairn/admin/v1/status            JSON                     action admin:Status POST
+//   /_cairn/admin/v1/scrub/start       202                      action admin:StartScrub POST
+//   /_cairn/admin/v1/heal/start        202                      action admin:StartHeal
 //
-// Requests below /cairn/admin/ are signed (Signature Version 4, service s3, as any S3 request) and
+// Requests below /_cairn/admin/ are signed (Signature Version 4, service s3, as any S3 request) and
 // pass the one authorization decision. Health needs no signature; metrics only where
 // `metrics_need_auth` is set (admin:Metrics).
 #pragma once
@@ -107,7 +107,7 @@ struct Parts {
 };
 
 // The path below which everything is the administration's.
-inline constexpr std::string_view kPrefix = "/cairn/admin/";
+inline constexpr std::string_view kPrefix = "/_cairn/admin/";
 
 class Service {
  public:

@@ -104,15 +104,15 @@ TEST_F(AdminTest, ReadySaysWhatIsMissing) {
 }
 
 TEST_F(AdminTest, StatusNeedsASignatureAndTheRight) {
-  EXPECT_EQ(ask("GET", "/cairn/admin/v1/status").status, 403);
-  EXPECT_EQ(ask("GET", "/cairn/admin/v1/status", "wrong").status, 403);
-  EXPECT_EQ(ask("POST", "/cairn/admin/v1/scrub/start").status, 403);
-  EXPECT_EQ(ask("POST", "/cairn/admin/v1/heal/start").status, 403);
-  EXPECT_EQ(ask("GET", "/cairn/admin/v1/nothing").status, 403) << "strangers learn no paths";
+  EXPECT_EQ(ask("GET", "/_cairn/admin/v1/status").status, 403);
+  EXPECT_EQ(ask("GET", "/_cairn/admin/v1/status", "wrong").status, 403);
+  EXPECT_EQ(ask("POST", "/_cairn/admin/v1/scrub/start").status, 403);
+  EXPECT_EQ(ask("POST", "/_cairn/admin/v1/heal/start").status, 403);
+  EXPECT_EQ(ask("GET", "/_cairn/admin/v1/nothing").status, 403) << "strangers learn no paths";
   EXPECT_EQ(provider_.scrubs_ + provider_.heals_, 0);
-  EXPECT_EQ(ask("GET", "/cairn/admin/v1/status", "secret").status, 200);
-  EXPECT_EQ(ask("GET", "/cairn/admin/v1/nothing", "secret").status, 404);
-  EXPECT_EQ(ask("GET", "/cairn/admin/v1/scrub/start", "secret").status, 405);
+  EXPECT_EQ(ask("GET", "/_cairn/admin/v1/status", "secret").status, 200);
+  EXPECT_EQ(ask("GET", "/_cairn/admin/v1/nothing", "secret").status, 404);
+  EXPECT_EQ(ask("GET", "/_cairn/admin/v1/scrub/start", "secret").status, 405);
 }
 
 TEST_F(AdminTest, StatusTellsAll) {
@@ -123,7 +123,7 @@ TEST_F(AdminTest, StatusTellsAll) {
       {.id = "ab", .path = "/d1", .state = "rebuilding", .total_bytes = 100}};
   provider_.status_.heal.rebuilds = {
       {.drive = "ab", .units_done = 7, .started_ms = 5, .waiting_for = "drive 2"}};
-  const auto response = ask("GET", "/cairn/admin/v1/status", "secret");
+  const auto response = ask("GET", "/_cairn/admin/v1/status", "secret");
   EXPECT_EQ(response.headers.get("content-type"), "application/json");
   for (const auto* part : {"\"version\":\"1.2.3\"", "\"erasure\":\"2+2\"", "\"uptime_seconds\":90,",
                            "\"path\":\"/d1\"", "\"state\":\"rebuilding\"", "\"total_bytes\":100",
@@ -131,19 +131,19 @@ TEST_F(AdminTest, StatusTellsAll) {
                            "\"started_ms\":5,\"finished_ms\":null", "\"waiting_for\":\"drive 2\""})
     EXPECT_TRUE(contains(response.content, part)) << part << " in " << response.content;
   provider_.broken_ = true;
-  const auto failed = ask("GET", "/cairn/admin/v1/status", "secret");
+  const auto failed = ask("GET", "/_cairn/admin/v1/status", "secret");
   EXPECT_EQ(failed.status, 503);
   EXPECT_TRUE(contains(failed.content, "\"request_id\":\"ID\"")) << failed.content;
 }
 
 TEST_F(AdminTest, StartsWork) {
-  EXPECT_EQ(ask("POST", "/cairn/admin/v1/scrub/start", "secret").status, 202);
+  EXPECT_EQ(ask("POST", "/_cairn/admin/v1/scrub/start", "secret").status, 202);
   EXPECT_EQ(operation_, "AdminStartScrub");
-  EXPECT_EQ(ask("POST", "/cairn/admin/v1/heal/start", "secret").status, 202);
+  EXPECT_EQ(ask("POST", "/_cairn/admin/v1/heal/start", "secret").status, 202);
   EXPECT_EQ(provider_.scrubs_, 1);
   EXPECT_EQ(provider_.heals_, 1);
   provider_.status_.scrub.enabled = false;
-  EXPECT_EQ(ask("POST", "/cairn/admin/v1/scrub/start", "secret").status, 409);
+  EXPECT_EQ(ask("POST", "/_cairn/admin/v1/scrub/start", "secret").status, 409);
 }
 
 TEST_F(AdminTest, MetricsAreFreshAndOpenUnlessToldOtherwise) {

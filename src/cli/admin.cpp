@@ -58,7 +58,7 @@ class Admin {
     return std::move(response.body);
   }
   Result<json::object> status() {
-    CAIRN_ASSIGN(const std::string body, ask("GET", "/cairn/admin/v1/status"));
+    CAIRN_ASSIGN(const std::string body, ask("GET", "/_cairn/admin/v1/status"));
     std::error_code error;
     const json::value value = json::parse(body, error);
     if (error || !value.is_object())
@@ -133,7 +133,7 @@ int scrub(Admin& admin, bool wait) {
   };
   auto before = state();
   if (!before) return fail(before.error());
-  if (auto started = admin.ask("POST", "/cairn/admin/v1/scrub/start"); !started)
+  if (auto started = admin.ask("POST", "/_cairn/admin/v1/scrub/start"); !started)
     return fail(started.error());
   if (!wait) {
     std::puts("the scrub has started; 'cairn admin status' shows how far it is");
@@ -199,7 +199,7 @@ int admin(const std::vector<std::string>& arguments) {
   Admin admin(std::move(target));
   if (status_command->parsed()) return show_status(admin, as_json);
   if (scrub_command->parsed()) return scrub(admin, wait);
-  auto started = admin.ask("POST", "/cairn/admin/v1/heal/start");
+  auto started = admin.ask("POST", "/_cairn/admin/v1/heal/start");
   if (!started) return fail(started.error());
   std::puts("looking at drives and the repair queue");
   return 0;

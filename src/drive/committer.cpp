@@ -16,7 +16,7 @@ constexpr auto kIdleSync = std::chrono::milliseconds(500);
 constexpr auto kSettleWait = std::chrono::milliseconds(20);
 // How long a batch waits for those who were answered by the last one: a part of what a sync takes.
 constexpr auto kGatherMost = std::chrono::milliseconds(1);
-constexpr int kGatherPart = 4;
+constexpr int kGatherPart = 2;
 
 io::Task<void> remove_blobs(std::shared_ptr<Core> core, io::Gate::Pass pass,
                             std::vector<BlobName> names) {

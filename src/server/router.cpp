@@ -26,12 +26,18 @@ bool names_a_bucket(std::string_view host, const std::vector<std::string>& domai
       domains, [host](const std::string& domain) { return ends_with_domain(host, domain); });
 }
 
+// Signed as S3 requests are. Whoever looks at a page does not sign for it, and nobody reads an object without.
+bool is_signed(const net::Request& request) {
+  return request.headers.get("authorization").value_or("").starts_with("AWS4-");
+}
+
 }  // namespace
 
 Destination destination_of(const net::Request& request, const std::vector<std::string>& domains) {
   const std::string_view path = request.path;
   const bool is_probe = request.method == "GET" && request.query.empty() &&
-                        (path == "/health/live" || path == "/health/ready" || path == "/metrics");
+                        (path == "/health/live" || path == "/health/ready" || path == "/metrics") &&
+                        !is_signed(request);
   if (!is_probe && !path.starts_with(admin::kPrefix)) return Destination::s3;
   return names_a_bucket(request.headers.get("host").value_or(""), domains) ? Destination::s3
                                                                            : Destination::admin;

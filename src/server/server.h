@@ -1,10 +1,10 @@
 // The server's front: listens, routes to S3 or the administration, and does for every request what
 // no operation should do for itself: an id, admission, metrics, the access log.
 //
-// Routing (server/router.h): exactly GET /health/live, GET /health/ready and GET /metrics (without
-// a query) and all below /cairn/admin/ are the administration's; everything else is S3. So an
-// object "live" in a bucket "health", addressed by path, cannot be read by GET without a query;
-// nothing else of such a bucket is hidden, nor any of it when it is addressed by host name.
+// Routing (server/router.h): exactly GET /health/live, GET /health/ready and GET /metrics, without
+// a query and without an S3 signature, and all below /_cairn/admin/ (no name of a bucket) are the
+// administration's; everything else is S3. So nothing of a bucket "health" or "metrics" is hidden
+// from who signs for it.
 #pragma once
 
 #include <cstdint>

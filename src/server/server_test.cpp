@@ -107,7 +107,7 @@ TEST_F(FrontTest, RoutesAndMarksEveryAnswer) {
   const auto object = get("/bucket/key");
   EXPECT_EQ(object.body, "s3 /bucket/key");
   EXPECT_EQ(get("/health/live").body, "admin /health/live");
-  EXPECT_EQ(get("/cairn/admin/v1/x").body, "admin /cairn/admin/v1/x");
+  EXPECT_EQ(get("/_cairn/admin/v1/x").body, "admin /_cairn/admin/v1/x");
   EXPECT_EQ(field(object, "Server"), "Cairn");
   EXPECT_EQ(field(object, "x-amz-id-2"), "Cairn");
   const auto id = field(object, "x-amz-request-id");
