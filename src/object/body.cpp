@@ -24,7 +24,23 @@ io::Task<Result<void>> expect_end(io::ByteSource& body) {
   co_return Result<void>{};
 }
 
-// Fills the writer until the body ends or `size` bytes are there.
+// Reads until `room` is full or the body has ended; how much there was.
+io::Task<Result<std::size_t>> fill_room(io::MutableBytes room, io::ByteSource& body,
+                                        std::uint64_t before, std::uint64_t limit,
+                                        BodyHasher& hasher) {
+  std::size_t filled = 0;
+  while (filled < room.size()) {
+    CAIRN_CO_ASSIGN(const std::size_t got, co_await body.read(room.subspan(filled)));
+    if (got == 0) break;
+    hasher.update(room.subspan(filled, got));
+    filled += got;
+    if (before + filled > limit) co_return entity_too_large(before + filled, limit);
+  }
+  co_return filled;
+}
+
+// Fills the writer until the body ends or `size` bytes are there. A buffer is handed over as a
+// whole and settled: until then its bytes can be hashed along with other bodies'.
 io::Task<Result<void>> fill(store::DataWriter& writer, io::ByteSource& body,
                             std::optional<std::uint64_t> size, std::uint64_t limit,
                             BodyHasher& hasher) {
@@ -34,20 +50,19 @@ io::Task<Result<void>> fill(store::DataWriter& writer, io::ByteSource& body,
     if (size)
       room =
           room.first(static_cast<std::size_t>(std::min<std::uint64_t>(room.size(), *size - total)));
-    CAIRN_CO_ASSIGN(const std::size_t got, co_await body.read(room));
-    if (got == 0) {
-      if (size) co_return incomplete_body();
-      co_return Result<void>{};
+    CAIRN_CO_ASSIGN(const std::size_t filled, co_await fill_room(room, body, total, limit, hasher));
+    total += filled;
+    if (filled < room.size() && size) co_return incomplete_body();
+    if (filled > 0) {
+      co_await hasher.settle();
+      CAIRN_CO_TRY(co_await writer.advance(filled));
     }
-    total += got;
-    if (total > limit) co_return entity_too_large(total, limit);
-    hasher.update(room.first(got));
-    CAIRN_CO_TRY(co_await writer.advance(got));
+    if (filled < room.size()) co_return Result<void>{};
   }
   co_return co_await expect_end(body);
 }
 
-// Copies the pieces of `source` into the writer.
+// Copies the pieces of `source` into the writer, whose room they are hashed in.
 io::Task<Result<void>> pour(store::DataWriter& writer, io::SliceSource& source, std::uint64_t size,
                             BodyHasher& hasher) {
   std::uint64_t left = size;
@@ -59,12 +74,13 @@ io::Task<Result<void>> pour(store::DataWriter& writer, io::SliceSource& source, 
       if (bytes.size() > left)
         co_return Error{Code::corrupt, "the source of a copy is longer than its record says"};
       left -= bytes.size();
-      hasher.update(bytes);
       while (!bytes.empty()) {
         CAIRN_CO_ASSIGN(const io::MutableBytes room, co_await writer.buffer());
         const std::size_t n = std::min(room.size(), bytes.size());
         std::memcpy(room.data(), bytes.data(), n);
         bytes = bytes.subspan(n);
+        hasher.update(room.first(n));
+        co_await hasher.settle();
         CAIRN_CO_TRY(co_await writer.advance(n));
       }
     }
@@ -94,8 +110,10 @@ io::Task<Result<StagedBody>> receive_body(BodyTarget target, io::ByteSource& bod
     co_return entity_too_large(*claims.size, target.max_bytes);
   std::optional<crypto::Checksum> verify;
   if (claims.checksum) verify = claims.checksum->algorithm;
-  BodyHasher hasher(claims.keep, verify);
+  const auto stage = target.hashing.here();
   StagedBody staged;
+  staged.presence = HashStage::Presence(stage);
+  BodyHasher hasher(stage, claims.keep, verify);
   if (claims.size == std::uint64_t{0}) {
     CAIRN_CO_TRY(co_await expect_end(body));
   } else {
@@ -110,8 +128,10 @@ io::Task<Result<StagedBody>> receive_body(BodyTarget target, io::ByteSource& bod
 
 io::Task<Result<StagedBody>> copy_body(BodyTarget target, io::SliceSource* source,
                                        std::uint64_t size, crypto::Checksum keep) {
-  BodyHasher hasher(keep, std::nullopt);
+  const auto stage = target.hashing.here();
   StagedBody staged;
+  staged.presence = HashStage::Presence(stage);
+  BodyHasher hasher(stage, keep, std::nullopt);
   if (size > 0) {
     CAIRN_CO_ASSIGN(staged.writer,
                     co_await target.store.write(target.unit, target.value, size, target.blob_only));

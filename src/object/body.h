@@ -15,6 +15,7 @@ namespace cairn::object {
 
 struct BodyTarget {
   store::Store& store;
+  HashStages& hashing;
   const model::UnitKey& unit;
   model::ValueId value{};
   bool blob_only = false;
@@ -26,6 +27,7 @@ struct BodyTarget {
 struct StagedBody {
   BodyDigest digest{};
   std::unique_ptr<store::DataWriter> writer{};  // null: no bytes
+  HashStage::Presence presence{};               // until the write has ended
   // Makes the data durable; fills size, data and ETag of `into`. To be followed by the commit.
   // REQUIRES: called once.
   io::Task<Result<void>> finish(store::PutVersion& into);

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "io/testing/sim_executor.h"
 #include "object/hashing.h"
 
 namespace cairn::object {
@@ -109,16 +110,18 @@ TEST(Ranges, AllForms) {
 
 TEST(Hashing, PartsMakeTheSameChecksumAsTheWhole) {
   const std::string a = "first part ", b = "second", c;
+  io::testing::SimExecutor executor(1);
+  const auto stage = std::make_shared<HashStage>(executor);
   for (const auto algorithm :
        {crypto::Checksum::crc32, crypto::Checksum::crc32c, crypto::Checksum::crc64nvme}) {
     std::vector<PartDigest> parts;
     for (const std::string& text : {a, b, c}) {
-      BodyHasher hasher(algorithm, {});
+      BodyHasher hasher(stage, algorithm, {});
       hasher.update(io::as_bytes(text));
       BodyDigest digest = hasher.finish();
       parts.push_back({digest.md5, digest.checksum.value, digest.size});
     }
-    BodyHasher whole(algorithm, {});
+    BodyHasher whole(stage, algorithm, {});
     whole.update(io::as_bytes(a + b + c));
     EXPECT_EQ(multipart_checksum(algorithm, ChecksumType::full_object, parts),
               whole.finish().checksum.value);

@@ -89,7 +89,7 @@ io::Task<Result<CopyResult>> Engine::copy(CopyRequest request) {
   if (source.meta.checksum) keep = source.meta.checksum->algorithm;
   if (request.checksum_algorithm) keep = *request.checksum_algorithm;
   const model::ValueId value = new_value();
-  BodyTarget target{store_, unit, value};
+  BodyTarget target{store_, hashing_, unit, value};
   CAIRN_CO_ASSIGN(StagedBody body,
                   co_await copy_body(target, source.body.get(), source.length, keep));
   BodyDigest& digest = body.digest;

@@ -145,6 +145,7 @@ class Engine final : public Objects {
   io::Random& random_;
   const Options options_;
   Buckets buckets_;
+  HashStages hashing_;
   std::atomic<bool> stopping_{false};
   std::atomic<unsigned> removals_{0};
   io::Gate removing_;  // of parts, behind answered requests

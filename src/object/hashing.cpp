@@ -4,13 +4,14 @@
 
 namespace cairn::object {
 
-BodyHasher::BodyHasher(crypto::Checksum keep, std::optional<crypto::Checksum> verify)
-    : keep_(keep), md5_(crypto::make_md5()), checksum_(crypto::make_checksum(keep)) {
+BodyHasher::BodyHasher(std::shared_ptr<HashStage> stage, crypto::Checksum keep,
+                       std::optional<crypto::Checksum> verify)
+    : keep_(keep), md5_(std::move(stage)), checksum_(crypto::make_checksum(keep)) {
   if (verify && *verify != keep) other_ = crypto::make_checksum(*verify);
 }
 
 void BodyHasher::update(io::Bytes bytes) {
-  md5_->update(bytes);
+  md5_.add(bytes);
   checksum_->update(bytes);
   if (other_) other_->update(bytes);
   size_ += bytes.size();
@@ -19,7 +20,8 @@ void BodyHasher::update(io::Bytes bytes) {
 BodyDigest BodyHasher::finish() {
   BodyDigest digest;
   digest.size = size_;
-  digest.md5 = md5_->finish();
+  const crypto::Md5Digest md5 = md5_.digest();
+  digest.md5.assign(md5.begin(), md5.end());
   digest.checksum = {keep_, ChecksumType::full_object, checksum_->finish()};
   if (other_) digest.other = other_->finish();
   return digest;

@@ -1,5 +1,5 @@
 // The stages that look at every byte of a body on its way to the drives: MD5 for the ETag and the
-// checksums. Single-threaded objects.
+// checksums. Objects of one executor.
 #pragma once
 
 #include <cstdint>
@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "crypto/digest.h"
 #include "io/bytes.h"
+#include "object/hash_stage.h"
 #include "object/object.h"
 
 namespace cairn::object {
@@ -26,13 +27,17 @@ struct BodyDigest {
 class BodyHasher {
  public:
   // `keep`: the checksum that is stored. `verify`: another one that the client stated, if any.
-  BodyHasher(crypto::Checksum keep, std::optional<crypto::Checksum> verify);
+  BodyHasher(std::shared_ptr<HashStage> stage, crypto::Checksum keep,
+             std::optional<crypto::Checksum> verify);
+  // `bytes` stay as they are until the next settle() or finish(): MD5 waits for company.
   void update(io::Bytes bytes);
+  HashStage::Stream::Settle settle() { return md5_.settle(); }
   BodyDigest finish();  // REQUIRES: called once
 
  private:
   crypto::Checksum keep_;
-  std::unique_ptr<crypto::Hasher> md5_, checksum_, other_;
+  HashStage::Stream md5_;
+  std::unique_ptr<crypto::Hasher> checksum_, other_;
   std::uint64_t size_ = 0;
 };
 

@@ -1,6 +1,7 @@
 // PutObject, GetObject, HeadObject, DeleteObject and tags, in buckets of every versioning state.
 #include <gtest/gtest.h>
 
+#include "io/sync.h"
 #include "object/testing/world.h"
 
 namespace cairn::object {
@@ -64,6 +65,33 @@ TEST(Put, KeepsBodyHeadersAndChecksum) {
   EXPECT_EQ(got->info.part_count, 0u);
   EXPECT_FALSE(got->partial);
   EXPECT_EQ(w.read(*got), text);
+}
+
+// Bodies that come in at the same time are hashed side by side, some of them given up half way.
+TEST(Put, ManyAtOnceEachHaveTheirOwnDigest) {
+  World w;
+  std::vector<std::string> texts;
+  std::vector<std::unique_ptr<TextBody>> bodies;
+  std::vector<io::Task<Result<PutResult>>> puts;
+  for (std::size_t i = 0; i < 40; ++i) {
+    texts.push_back(std::string(i * i, static_cast<char>('a' + i % 26)));
+    bodies.push_back(std::make_unique<TextBody>(texts.back()));
+    PutRequest request{w.bucket, object_key("k" + std::to_string(i))};
+    request.body = bodies.back().get();
+    if (i % 2 == 0) request.size = texts.back().size();
+    if (i % 5 == 3) bodies.back()->at_end = Error{Code::connection_closed, "gone"};
+    puts.push_back(w.objects->put(std::move(request)));
+  }
+  const auto results = w.run(io::when_all(std::move(puts)));
+  for (std::size_t i = 0; i < results.size(); ++i) {
+    if (i % 5 == 3) {
+      EXPECT_FALSE(results[i]);
+      continue;
+    }
+    ASSERT_TRUE(results[i]) << results[i].error().message;
+    EXPECT_EQ(results[i]->etag, md5_hex(texts[i]));
+    EXPECT_EQ(w.text("k" + std::to_string(i)), texts[i]);
+  }
 }
 
 TEST(Put, AllSizesWithAndWithoutALength) {

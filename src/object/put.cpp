@@ -17,7 +17,7 @@ io::Task<Result<PutResult>> Engine::put(PutRequest request) {
   const model::ValueId value = new_value();
   BodyClaims claims{request.size, std::move(request.content_md5), std::move(request.checksum)};
   if (claims.checksum) claims.keep = claims.checksum->algorithm;
-  BodyTarget target{store_, unit, value};
+  BodyTarget target{store_, hashing_, unit, value};
   CAIRN_CO_ASSIGN(StagedBody body, co_await receive_body(target, *request.body, std::move(claims)));
 
   // 3. Durable data, then the commit, which decides conditions and versions.

@@ -72,7 +72,7 @@ io::Task<Result<PartInfo>> Engine::upload_part(PartRequest request) {
       {model::UnitKey::upload(view.id, request.key.text(), request.upload), upload.found.stamp}};
   BodyClaims claims{request.size, std::move(request.content_md5), std::move(request.checksum),
                     upload.algorithm()};
-  BodyTarget target{store_, part.unit, part.value, true};
+  BodyTarget target{store_, hashing_, part.unit, part.value, true};
   CAIRN_CO_ASSIGN(StagedBody body, co_await receive_body(target, *request.body, std::move(claims)));
   co_return co_await commit_part(std::move(part), view, request.upload, std::move(body));
 }
@@ -94,7 +94,7 @@ io::Task<Result<CopyPartResult>> Engine::copy_part(CopyPartRequest request) {
       new_value(),
       {},
       {model::UnitKey::upload(view.id, request.key.text(), request.upload), upload.found.stamp}};
-  BodyTarget target{store_, part.unit, part.value, true};
+  BodyTarget target{store_, hashing_, part.unit, part.value, true};
   CAIRN_CO_ASSIGN(StagedBody body,
                   co_await copy_body(target, source.body.get(), source.length, upload.algorithm()));
   CopyPartResult result;

@@ -1,0 +1,217 @@
+// Bodies hashed side by side: every digest is what it would be alone, whoever came along.
+#include "object/hash_stage.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <optional>
+#include <random>
+
+#include "io/reactor.h"
+#include "io/sync.h"
+#include "io/testing/sim_executor.h"
+
+namespace cairn::object {
+namespace {
+
+using io::testing::SimExecutor;
+
+std::string random_text(std::mt19937_64& rng, std::size_t size) {
+  std::string text(size, '\0');
+  for (auto& c : text) c = static_cast<char>(rng());
+  return text;
+}
+
+// One body: bytes come in pieces into a buffer that is overwritten once the stream has settled.
+struct Body {
+  std::string text{};
+  std::size_t buffer_bytes = 0;
+  std::vector<std::size_t> pieces{};  // sizes, over and over
+  std::optional<crypto::Md5Digest> digest{};
+};
+
+io::Task<bool> receive(std::shared_ptr<HashStage> stage, Body& body) {
+  const HashStage::Presence presence(stage);
+  std::vector<std::byte> buffer(body.buffer_bytes);
+  HashStage::Stream stream(stage);
+  std::size_t done = 0, filled = 0, piece = 0;
+  while (done < body.text.size()) {
+    co_await io::sleep_for(io::Duration{1});
+    const std::size_t n = std::min({body.text.size() - done, buffer.size() - filled,
+                                    body.pieces[piece++ % body.pieces.size()]});
+    std::copy_n(io::as_bytes(body.text).data() + done, n, buffer.data() + filled);
+    stream.add(io::Bytes(buffer).subspan(filled, n));
+    done += n;
+    filled += n;
+    if (filled < buffer.size()) continue;
+    co_await stream.settle();
+    std::ranges::fill(buffer, std::byte{0xEE});
+    filled = 0;
+  }
+  co_await stream.settle();
+  std::ranges::fill(buffer, std::byte{0xEE});
+  body.digest = stream.digest();
+  co_return true;
+}
+
+std::vector<Body> random_bodies(std::mt19937_64& rng, std::size_t count, std::size_t most) {
+  std::vector<Body> bodies(count);
+  for (Body& body : bodies) {
+    body.text = random_text(rng, rng() % most);
+    body.buffer_bytes = 1 + rng() % 3'000;
+    for (int i = 0; i < 5; ++i) body.pieces.push_back(1 + rng() % 1'500);
+  }
+  return bodies;
+}
+
+io::Task<std::vector<bool>> receive_all(std::shared_ptr<HashStage> stage,
+                                        std::vector<Body>& bodies) {
+  std::vector<io::Task<bool>> tasks;
+  for (Body& body : bodies) tasks.push_back(receive(stage, body));
+  co_return co_await io::when_all(std::move(tasks));
+}
+
+void expect_right(const std::vector<Body>& bodies) {
+  for (const Body& body : bodies) {
+    ASSERT_TRUE(body.digest);
+    EXPECT_EQ(*body.digest, crypto::md5(io::as_bytes(body.text)));
+  }
+}
+
+TEST(HashStage, RandomBodiesInEveryOrder) {
+  std::mt19937_64 rng(1);
+  for (std::uint64_t seed = 0; seed < 60; ++seed) {
+    SimExecutor executor(seed,
+                         seed % 2 == 0 ? SimExecutor::Order::seeded : SimExecutor::Order::posted);
+    const auto stage = std::make_shared<HashStage>(executor);
+    auto bodies = random_bodies(rng, 1 + rng() % 40, 20'000);
+    executor.run(receive_all(stage, bodies));
+    expect_right(bodies);
+  }
+}
+
+TEST(HashStage, TheSameRunTwiceDoesTheSame) {
+  std::vector<std::uint64_t> steps, runs;
+  for (int round = 0; round < 2; ++round) {
+    std::mt19937_64 rng(2);
+    SimExecutor executor(7);
+    const auto stage = std::make_shared<HashStage>(executor);
+    auto bodies = random_bodies(rng, 20, 20'000);
+    executor.run(receive_all(stage, bodies));
+    steps.push_back(executor.steps());
+    runs.push_back(stage->counts().runs);
+  }
+  EXPECT_EQ(steps[0], steps[1]);
+  EXPECT_EQ(runs[0], runs[1]);
+}
+
+// Nobody to wait for: no turn is lost, whatever the number of pieces.
+TEST(HashStage, AloneWaitsForNobody) {
+  std::mt19937_64 rng(3);
+  SimExecutor executor(1);
+  const auto stage = std::make_shared<HashStage>(executor);
+  auto bodies = random_bodies(rng, 1, 50'000);
+  executor.run(receive_all(stage, bodies));
+  expect_right(bodies);
+  EXPECT_EQ(stage->counts().runs, 0u);
+  EXPECT_GT(stage->counts().alone, 0u);
+}
+
+// Those that are ready in the same turn are hashed in one run, as many as there are lanes.
+TEST(HashStage, WhoIsReadyTogetherIsHashedTogether) {
+  const std::size_t lanes = crypto::md5_lanes();
+  SimExecutor executor(1, SimExecutor::Order::posted);
+  const auto stage = std::make_shared<HashStage>(executor);
+  std::vector<Body> bodies(2 * lanes + 1, Body{std::string(1'000, 'x'), 4'096, {4'096}});
+  executor.run(receive_all(stage, bodies));
+  expect_right(bodies);
+  EXPECT_EQ(stage->counts().runs, 3u);
+  EXPECT_EQ(stage->counts().settled, bodies.size());
+  EXPECT_EQ(stage->counts().alone, 0u);
+}
+
+// A stream that has to settle takes along what others have pending, but no more than it has itself.
+TEST(HashStage, OthersComeAlong) {
+  if (crypto::md5_lanes() == 1) GTEST_SKIP() << "one lane: nobody comes along";
+  SimExecutor executor(1);
+  const auto stage = std::make_shared<HashStage>(executor);
+  const HashStage::Presence one(stage), two(stage);
+  const std::string shorter(700, 's'), longer(3'000, 'l');
+  HashStage::Stream first(stage), second(stage);
+  struct Run {
+    static io::Task<bool> settle(HashStage::Stream& stream) {
+      co_await stream.settle();
+      co_return true;
+    }
+  };
+  first.add(io::as_bytes(shorter));
+  second.add(io::as_bytes(longer));
+  executor.run(Run::settle(first));
+  EXPECT_EQ(stage->counts().runs, 1u);
+  EXPECT_EQ(stage->counts().along, 1u);
+  EXPECT_EQ(first.digest(), crypto::md5(io::as_bytes(shorter)));
+  executor.run(Run::settle(second));  // what was not hashed along
+  EXPECT_EQ(second.digest(), crypto::md5(io::as_bytes(longer)));
+  EXPECT_EQ(stage->counts().settled, 2u);
+  EXPECT_EQ(stage->counts().alone, 0u);
+}
+
+// A body that is given up takes its bytes with it: nobody reads them later.
+TEST(HashStage, ADroppedStreamIsForgotten) {
+  SimExecutor executor(1);
+  const auto stage = std::make_shared<HashStage>(executor);
+  const HashStage::Presence one(stage), two(stage);
+  HashStage::Stream stays(stage);
+  const std::string text(5'000, 't');
+  {
+    auto memory = std::make_unique<std::string>(5'000, 'd');
+    HashStage::Stream dropped(stage);
+    dropped.add(io::as_bytes(*memory));
+  }
+  stays.add(io::as_bytes(text));
+  struct Run {
+    static io::Task<bool> settle(HashStage::Stream& stream) {
+      co_await stream.settle();
+      co_return true;
+    }
+  };
+  executor.run(Run::settle(stays));
+  EXPECT_EQ(stage->counts().along, 0u);
+  EXPECT_EQ(stays.digest(), crypto::md5(io::as_bytes(text)));
+}
+
+// Each reactor has its own stage; they find it without hindering each other.
+TEST(HashStages, OnePerReactor) {
+  constexpr std::size_t kReactors = 4;
+  std::mt19937_64 rng(5);
+  std::vector<std::vector<Body>> bodies(kReactors);
+  for (auto& some : bodies) some = random_bodies(rng, 12, 60'000);
+  HashStages stages;
+  auto reactors = io::make_reactors(kReactors);
+  reactors->start();
+  struct Run {
+    static io::Task<void> on(HashStages* stages, std::vector<Body>* bodies,
+                             io::Mailbox<HashStage*> done) {
+      const auto stage = stages->here();
+      co_await receive_all(stage, *bodies);
+      EXPECT_EQ(stages->here(), stage);
+      done.push(stage.get());
+    }
+    static io::Task<std::vector<HashStage*>> collect(io::Mailbox<HashStage*> done) {
+      std::vector<HashStage*> all;
+      while (all.size() < kReactors) all.push_back(*co_await done.pop());
+      co_return all;
+    }
+  };
+  io::Mailbox<HashStage*> done;
+  for (std::size_t i = 0; i < kReactors; ++i)
+    io::spawn(reactors->at(i), Run::on(&stages, &bodies[i], done));
+  auto used = io::block_on(*reactors, Run::collect(done));
+  reactors->stop();
+  std::ranges::sort(used);
+  EXPECT_EQ(std::ranges::unique(used).size(), 0u);
+  for (const auto& some : bodies) expect_right(some);
+}
+
+}  // namespace
+}  // namespace cairn::object
