@@ -25,7 +25,7 @@ void HashStage::Stream::add(io::Bytes bytes) {
     hash_alone();
     pending_ = bytes;
   }
-  if (stage_->present_ <= 1) hash_alone();  // now, while they are in the cache
+  if (stage_->lonely()) hash_alone();  // now, while they are in the cache
 }
 
 crypto::Md5Digest HashStage::Stream::digest() {
@@ -35,7 +35,7 @@ crypto::Md5Digest HashStage::Stream::digest() {
 
 bool HashStage::Stream::settled_at_once() {
   if (pending_.empty()) return true;
-  if (stage_->present_ > 1) return false;
+  if (!stage_->lonely()) return false;
   hash_alone();
   return true;
 }
@@ -62,10 +62,9 @@ void HashStage::post_run() {
 
 void HashStage::run() {
   posted_ = false;
-  const std::size_t lanes = std::max(1u, crypto::md5_lanes());
-  std::vector<Waiter> due(waiters_.begin(), waiters_.begin() + static_cast<std::ptrdiff_t>(std::min(
-                                                                   lanes, waiters_.size())));
-  waiters_.erase(waiters_.begin(), waiters_.begin() + static_cast<std::ptrdiff_t>(due.size()));
+  const auto taken = static_cast<std::ptrdiff_t>(std::min(lanes_, waiters_.size()));
+  std::vector<Waiter> due(waiters_.begin(), waiters_.begin() + taken);
+  waiters_.erase(waiters_.begin(), waiters_.begin() + taken);
 
   std::vector<crypto::Md5Piece> pieces;
   std::size_t longest = 0;
@@ -74,7 +73,7 @@ void HashStage::run() {
     pieces.push_back({&waiter.stream->state_, std::exchange(waiter.stream->pending_, {})});
   }
   // The others come along as far as the longest of those that wait: up to there they are for free.
-  for (auto at = streams_.begin(); at != streams_.end() && pieces.size() < lanes; ++at) {
+  for (auto at = streams_.begin(); at != streams_.end() && pieces.size() < lanes_; ++at) {
     Stream& other = **at;
     if (other.waiting_ || other.pending_.empty()) continue;
     const io::Bytes now = other.pending_.first(std::min(longest, other.pending_.size()));

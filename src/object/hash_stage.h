@@ -95,11 +95,14 @@ class HashStage : public std::enable_shared_from_this<HashStage> {
     Stream* stream;
     std::coroutine_handle<> coroutine;
   };
+  // There is nobody to be hashed along with, or this machine cannot.
+  bool lonely() const { return present_ <= 1 || lanes_ <= 1; }
   void enter(Stream& stream, std::coroutine_handle<> h);
   void post_run();
   void run();
 
   io::Executor& executor_;
+  const std::size_t lanes_ = crypto::md5_lanes();
   std::size_t present_ = 0;         // writes going on
   std::vector<Stream*> streams_{};  // bodies coming in
   std::deque<Waiter> waiters_{};
