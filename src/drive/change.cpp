@@ -53,9 +53,7 @@ Result<Pendings> pendings_above(UnitChanges& c, const UnitView& view, const Targ
       out.push_back(pending);
       continue;
     }
-    const auto key = pending_key(view.unit(), next.stamp);
-    c.batch.remove_once(Family::pending, key);
-    c.batch.put(Family::pending, key, {encode_pending(next)});
+    c.events.push_back({view.unit(), next.stamp, encode_pending(next)});
     out.push_back(std::make_shared<const Pending>(std::move(next)));
   }
   return out;
@@ -123,8 +121,7 @@ Result<void> move_settled(UnitChanges& c, UnitView& view, const Target& target) 
   CAIRN_ASSIGN(const auto gone, rows_to_delete(view, target, above));
   CAIRN_TRY(delete_rows(c, view, gone, target, above));
   for (const auto& pending : view.pendings())
-    if (pending->stamp <= target.head)
-      c.batch.remove_once(Family::pending, pending_key(view.unit(), pending->stamp));
+    if (pending->stamp <= target.head) c.events.push_back({view.unit(), pending->stamp, {}});
   // L2.
   const bool row_is_head =
       target.whole && target.puts.size() == 1 && target.puts[0].id.stamp == target.head;
@@ -185,7 +182,7 @@ Result<Accepted> complete(UnitChanges& c, UnitView& view, std::uint8_t shard,
     if (info != row.info) continue;  // no leader sends that: data of another row is not taken in
     CAIRN_TRY(c.data.name(unit, shard, row, true, rows.absent, shards, out.reply.missing));
   }
-  out.changed = !c.batch.empty();
+  out.changed = !c.empty();
   return out;
 }
 
@@ -286,7 +283,7 @@ Result<Accepted> accept_mutation(UnitChanges& c, UnitView& view, const MutateReq
   Accepted out;
   CAIRN_TRY(
       put_rows(c, view, request.shard, rows, replaced, request.inline_shards, out.reply.missing));
-  c.batch.put(Family::pending, pending_key(view.unit(), m.stamp), {encode_pending(pending)});
+  c.events.push_back({view.unit(), m.stamp, encode_pending(pending)});
   auto next = std::make_shared<Pendings>(view.pendings());
   next->insert(next->begin(), std::make_shared<const Pending>(std::move(pending)));
   c.pendings.push_back({view.unit(), std::move(next), view.settled()});
@@ -345,7 +342,7 @@ Result<void> wipe_unit(UnitChanges& c, UnitView& view) {
   for (const auto& pending : view.pendings()) {
     for (const auto& put : pending->puts)
       if (put.fresh && !contains(rows, put.info.id)) rows.push_back(put.info);
-    c.batch.remove_once(Family::pending, pending_key(view.unit(), pending->stamp));
+    c.events.push_back({view.unit(), pending->stamp, {}});
   }
   CAIRN_TRY(delete_rows(c, view, rows, Target{}, Pendings{}));
   if (view.settled().head_row) c.batch.remove(Family::records, view.unit());

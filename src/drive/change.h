@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "drive/data_names.h"
+#include "drive/pending_journal.h"
 #include "drive/unit.h"
 
 namespace cairn::drive {
@@ -28,7 +29,18 @@ struct PendingsChange {
 struct UnitChanges {
   Batch& batch;
   DataChanges& data;
-  std::vector<PendingsChange> pendings{};
+  std::vector<PendingsChange> pendings{};  // one for each unit whose pendings change
+  std::vector<PendingEvent> events{};      // the same for the journal
+  bool empty() const { return batch.empty() && events.empty(); }
+  // What is remembered of the batch, to go back to when a message fails half-way.
+  struct Memory {
+    std::size_t pendings = 0, events = 0;
+  };
+  Memory remember() const { return {pendings.size(), events.size()}; }
+  void restore(const Memory& m) {
+    pendings.resize(m.pendings);
+    events.resize(m.events);
+  }
 };
 
 struct Accepted {

@@ -35,8 +35,7 @@ io::Task<void> remove_blobs(std::shared_ptr<Core> core, io::Gate::Pass pass,
 void publish(PendingMirror& mirror, std::vector<PendingsChange>& changes) {
   for (auto& change : changes) {
     std::shared_ptr<const SettledState> settled;
-    if (!change.pendings->empty())
-      settled = std::make_shared<const SettledState>(change.settled);
+    if (!change.pendings->empty()) settled = std::make_shared<const SettledState>(change.settled);
     mirror.publish(change.unit, std::move(change.pendings), std::move(settled));
   }
 }
@@ -183,12 +182,12 @@ void Committer::end(Works& works, const Error& error) {
 bool Committer::apply(Work& work, Round& round) {
   round.batch.save();
   auto memory = round.data.remember();
-  const auto pendings = round.units.pendings.size();
+  const auto pendings = round.units.remember();
   auto applied = work.apply(round);
   if (applied) return true;
   round.batch.rollback();
   round.data.restore(std::move(memory));
-  round.units.pendings.resize(pendings);
+  round.units.restore(pendings);
   work.finish(&applied.error());
   return false;
 }
@@ -203,8 +202,8 @@ void Committer::settle_round(Works& works) {
   for (auto& work : works) {
     const auto unit = work->unit();
     const bool shared = !unit.empty() && messages.find(unit)->second > 1;
-    const bool take = shared && before.insert(unit).second && work->is_settle() &&
-                      settles.size() < kMostWorks;
+    const bool take =
+        shared && before.insert(unit).second && work->is_settle() && settles.size() < kMostWorks;
     (take ? settles : rest).push_back(std::move(work));
   }
   works = std::move(rest);
@@ -284,6 +283,7 @@ bool Committer::commit(Round& round, std::size_t messages) {
   for (const auto& partition : round.partitions)
     round.batch.put(Family::state, partition_key(partition),
                     {encode_partition(core_.partitions.accepted(partition))});
+  core_.journal.append(round.batch, std::move(round.units.events), core_.mirror);
   auto candidates = std::move(round.data.unnamed());
   candidates.insert(candidates.end(), round.candidates.begin(), round.candidates.end());
   const bool sync = round.needs_sync || !round.partitions.empty();

@@ -7,10 +7,10 @@
 //  R1  A unit is changed by at most one message of a batch; later ones wait for the next. Order is
 //  kept per unit. R2  settle needs no sync of its own (6.1): it waits a little for a batch that
 //  needs one and goes with it; one that another message of its unit is behind goes ahead of the
-//  batch. Without company it is written unsynced; a sync follows within a second. R3  An answer goes out after the batch is synced, also a
-//  refusal: it may rest on a promise of the same batch. R4  A failed write or sync ends the drive.
-//  Nothing is retried. R5  A blob is unlinked only when, after a sync that covers the loss of its
-//  last name, nothing names or pins it (2.6).
+//  batch. Without company it is written unsynced; a sync follows within a second. R3  An answer
+//  goes out after the batch is synced, also a refusal: it may rest on a promise of the same batch.
+//  R4  A failed write or sync ends the drive. Nothing is retried. R5  A blob is unlinked only when,
+//  after a sync that covers the loss of its last name, nothing names or pins it (2.6).
 #pragma once
 
 #include <condition_variable>
@@ -77,8 +77,8 @@ class Committer {
 
  private:
   using Works = std::deque<std::unique_ptr<Work>>;
-  void run();    // own thread
-  void drain();  // everything queued
+  void run();            // own thread
+  void drain();          // everything queued
   bool wait_for_work();  // own thread; false: it is time to end
   void gather();         // own thread
   void settle_round(Works& works);
@@ -96,7 +96,7 @@ class Committer {
   std::mutex mutex_;
   std::condition_variable wake_;
   Works queue_;
-  std::size_t urgent_ = 0;  // of the queue: all but settles
+  std::size_t urgent_ = 0;                             // of the queue: all but settles
   std::chrono::steady_clock::time_point settle_by_{};  // if there are settles in the queue
   bool stopping_ = false;
   bool posted_ = false;       // a drain is, at once
@@ -105,7 +105,7 @@ class Committer {
   std::size_t wanted_ = 1;    // so many urgent works wake the thread
   std::thread thread_;
   // The committer's own.
-  std::size_t batch_size_ = 0;  // messages of the last synced batch
+  std::size_t batch_size_ = 0;                       // messages of the last synced batch
   std::chrono::steady_clock::duration sync_time_{};  // of the last synced write
   bool unsynced_ = false;
   bool idle_sync_posted_ = false;

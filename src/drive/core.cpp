@@ -107,26 +107,11 @@ Result<void> Core::load_partitions(Reader& reader) {
 }
 
 Result<void> Core::load_pending_units(Reader& reader) {
-  auto cursor = reader.cursor(Family::pending, Walk::all);
-  std::string unit;
-  auto list = std::make_shared<Pendings>();
-  const auto flush = [&] {
-    if (!list->empty()) mirror.publish(unit, list);
-    list = std::make_shared<Pendings>();
-  };
-  for (cursor->seek({}); cursor->valid(); cursor->next()) {
-    const auto key = cursor->key();
-    const auto of = key.substr(0, unit_key_length(key));
-    if (of != unit) {
-      flush();
-      unit = of;
-    }
-    CAIRN_ASSIGN(Pending pending, decode_pending(of, key, cursor->value()));
-    list->push_back(std::make_shared<const Pending>(std::move(pending)));
-  }
-  flush();
+  CAIRN_ASSIGN(const PendingUnits units, journal.load(reader));
+  for (const auto& [unit, pendings] : units)
+    mirror.publish(unit, std::make_shared<const Pendings>(pendings));
   metrics.pending_units.set(static_cast<double>(mirror.units()));
-  return cursor->status();
+  return {};
 }
 
 void Core::fail(std::string_view why) {

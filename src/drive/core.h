@@ -16,6 +16,7 @@
 #include "drive/index.h"
 #include "drive/mirror.h"
 #include "drive/partitions.h"
+#include "drive/pending_journal.h"
 #include "io/file.h"
 #include "io/reactor.h"
 #include "io/sync.h"
@@ -113,6 +114,7 @@ class Core : public std::enable_shared_from_this<Core> {
   const std::function<model::PartitionId(std::string_view)> partition_of;
 
   PendingMirror mirror;
+  PendingJournal journal;  // the committer's
   PartitionTable partitions;
   MissingMarks marks;
   BlobRegistry blobs;

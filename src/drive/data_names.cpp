@@ -162,10 +162,9 @@ Result<void> DataChanges::name_blob(std::uint64_t unit, const BlobName& blob, bo
   // Named before and not marked, it was here and is lost.
   bool named = named_.contains(blob);
   if (absent && !named) {
-    CAIRN_TRY(each_key(reader_, Family::refs, blob_key(blob),
-                       [&](std::string_view key, std::string_view) {
-                         named |= !dropped_refs_.contains(key);
-                       }));
+    CAIRN_TRY(each_key(
+        reader_, Family::refs, blob_key(blob),
+        [&](std::string_view key, std::string_view) { named |= !dropped_refs_.contains(key); }));
   }
   const std::string key = ref_key(blob, unit);
   batch_.put(Family::refs, key, {});

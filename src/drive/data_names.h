@@ -78,9 +78,7 @@ class DataChanges {
     std::vector<BlobName> unnamed;
     std::int64_t delta = 0;
   };
-  Memory remember() const {
-    return {marked_, unmarked_, named_, dropped_refs_, unnamed_, delta_};
-  }
+  Memory remember() const { return {marked_, unmarked_, named_, dropped_refs_, unnamed_, delta_}; }
   void restore(Memory m) {
     marked_ = std::move(m.marked);
     unmarked_ = std::move(m.unmarked);

@@ -7,8 +7,8 @@
 // and replies are values that can be sent, and every refusal is a value too. An Error from a call
 // means "no answer": the outcome is unknown, never "no".
 //
-// Delivery: a transport may deliver a call twice, but never after it answered the call; what arrives
-// later must have come on a connection that a newer one cuts off (5.1, 6.3).
+// Delivery: a transport may deliver a call twice, but never after it answered the call; what
+// arrives later must have come on a connection that a newer one cuts off (5.1, 6.3).
 //
 // Threads: calls from any executor; the awaiting coroutine resumes on its own. Durability: stated
 // per call.

@@ -2,6 +2,7 @@
 #include "base/assert.h"
 #include "drive/format_file.h"
 #include "drive/layout.h"
+#include "drive/pending_journal.h"
 #include "drive/wal_check.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -12,11 +13,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   static_cast<void>(decode_row(text));
   if (const auto head = decode_head(text)) CAIRN_ASSERT(encode_head(*head).size() == text.size());
-  if (size > 16) {
-    const std::string key = pending_key("u", {1, 2});
-    if (const auto pending = decode_pending("u", key, text))
-      CAIRN_ASSERT(decode_pending("u", key, encode_pending(*pending)).has_value());
-  }
+  if (const auto pending = decode_pending({1, 2}, text))
+    CAIRN_ASSERT(decode_pending({1, 2}, encode_pending(*pending)).has_value());
+  static_cast<void>(decode_journal_row(text, [](const JournalEvent& event) -> Result<void> {
+    CAIRN_ASSERT(!event.unit.empty());
+    return {};
+  }));
   static_cast<void>(decode_partition(std::string_view("p\0\0\0\1", 5), text));
   static_cast<void>(decode_ref(text));
   static_cast<void>(decode_format(text));

@@ -242,7 +242,6 @@ rdb::ColumnFamilyOptions family_options(Family family, const IndexOptions& o,
   options.level_compaction_dynamic_level_bytes = true;
   switch (family) {
     case Family::records:
-    case Family::pending:
       options.prefix_extractor = std::make_shared<UnitPrefix>();
       options.memtable_prefix_bloom_size_ratio = 0.05;
       break;
@@ -265,6 +264,7 @@ rdb::ColumnFamilyOptions family_options(Family family, const IndexOptions& o,
       options.min_blob_size = 4096;
       options.enable_blob_garbage_collection = true;
       break;
+    case Family::pending:
     case Family::state:
     case Family::repair:
       break;

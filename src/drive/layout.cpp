@@ -164,12 +164,6 @@ Result<HeadRow> decode_head(std::string_view value) {
   return out;
 }
 
-std::string pending_key(std::string_view unit, const Stamp& stamp) {
-  Writer w(unit.size() + kStampBytes);
-  w.raw(unit).stamp_inverted(stamp);
-  return w.take();
-}
-
 std::string encode_pending(const Pending& p) {
   Writer w(96 + 50 * (p.puts.size() + p.drops.size()));
   w.u8(kVersion);
@@ -187,12 +181,9 @@ std::string encode_pending(const Pending& p) {
   return w.take();
 }
 
-Result<Pending> decode_pending(std::string_view unit, std::string_view key,
-                               std::string_view value) {
-  if (key.size() != unit.size() + kStampBytes || !key.starts_with(unit))
-    return corrupt("pending key");
+Result<Pending> decode_pending(const Stamp& stamp, std::string_view value) {
   Pending p;
-  p.stamp = Decoder(key.substr(unit.size())).stamp_inverted();
+  p.stamp = stamp;
   Decoder d(value);
   if (d.u8() != kVersion) return corrupt("pending version");
   const auto flags = d.u8();

@@ -86,7 +86,7 @@ struct SettledState {
 std::string encode_head(const HeadRow& head);
 Result<HeadRow> decode_head(std::string_view value);
 
-// -- pending: unit key ‖ ~stamp
+// -- pending: a journal (pending_journal.h) of these
 
 struct PendingPut {
   RowInfo info{};
@@ -107,9 +107,8 @@ struct Pending {
 // Pendings of a unit, newest first. Immutable once published.
 using Pendings = std::vector<std::shared_ptr<const Pending>>;
 
-std::string pending_key(std::string_view unit, const Stamp& stamp);
-std::string encode_pending(const Pending& pending);
-Result<Pending> decode_pending(std::string_view unit, std::string_view key, std::string_view value);
+std::string encode_pending(const Pending& pending);  // but for its stamp
+Result<Pending> decode_pending(const Stamp& stamp, std::string_view value);
 
 // -- inline: data id -> XXH3-64 of the rest (seeded with the data id) ‖ version ‖ shard ‖ bytes
 

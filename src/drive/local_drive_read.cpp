@@ -57,17 +57,26 @@ io::Task<Result<UnitState>> inspect_now(std::shared_ptr<Core> core, model::UnitK
   });
 }
 
-Result<std::vector<model::UnitKey>> list_units(Core& core, Family family, const std::string& after,
-                                               std::size_t limit) {
+Result<std::vector<model::UnitKey>> list_pending(Core& core, const std::string& after,
+                                                 std::size_t limit) {
+  std::vector<model::UnitKey> out;
+  CAIRN_ASSIGN(const PendingUnits units, load_pendings(*core.index->snapshot()));
+  for (auto it = units.upper_bound(after); it != units.end() && out.size() < limit; ++it) {
+    CAIRN_ASSIGN(auto unit, model::UnitKey::decode(it->first));
+    out.push_back(std::move(unit));
+  }
+  return out;
+}
+
+Result<std::vector<model::UnitKey>> list_repair(Core& core, const std::string& after,
+                                                std::size_t limit) {
   std::vector<model::UnitKey> out;
   const auto reader = core.index->snapshot();
-  auto cursor = reader->cursor(family, Walk::all);
+  auto cursor = reader->cursor(Family::repair, Walk::all);
   for (cursor->seek(after); cursor->valid() && out.size() < limit; cursor->next()) {
-    const auto key = cursor->key();
-    const auto unit = key.substr(0, unit_key_length(key));
-    if (unit == after || (!out.empty() && unit == out.back().encoded())) continue;
-    CAIRN_ASSIGN(auto decoded, model::UnitKey::decode(unit));
-    out.push_back(std::move(decoded));
+    if (cursor->key() == after) continue;
+    CAIRN_ASSIGN(auto unit, model::UnitKey::decode(cursor->key()));
+    out.push_back(std::move(unit));
   }
   CAIRN_TRY(cursor->status());
   return out;
@@ -157,7 +166,7 @@ io::Task<Result<std::vector<model::UnitKey>>> LocalDrive::pending_units(std::str
   if (core->failed()) co_return core->failure();
   Core* const c = core.get();
   co_return co_await core->pool.run(
-      [c, a = std::move(after), limit] { return list_units(*c, Family::pending, a, limit); });
+      [c, a = std::move(after), limit] { return list_pending(*c, a, limit); });
 }
 
 io::Task<Result<std::vector<model::UnitKey>>> LocalDrive::repair_list(std::string after,
@@ -166,7 +175,7 @@ io::Task<Result<std::vector<model::UnitKey>>> LocalDrive::repair_list(std::strin
   if (core->failed()) co_return core->failure();
   Core* const c = core.get();
   co_return co_await core->pool.run(
-      [c, a = std::move(after), limit] { return list_units(*c, Family::repair, a, limit); });
+      [c, a = std::move(after), limit] { return list_repair(*c, a, limit); });
 }
 
 io::Task<Result<io::Slice>> LocalDrive::read_inline(model::ValueId data_id) {

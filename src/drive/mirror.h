@@ -72,7 +72,7 @@ class PendingMirror {
   struct Entry {
     std::uint32_t in_flight = 0;
     std::uint32_t preparing = 0;
-    std::vector<io::OneShot<bool>> waiting{};    // for preparing to become 0
+    std::vector<io::OneShot<bool>> waiting{};       // for preparing to become 0
     std::shared_ptr<const Pendings> pendings{};     // null: none
     std::shared_ptr<const SettledState> settled{};  // of a unit with pendings
   };

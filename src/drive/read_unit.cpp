@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "drive/pending_journal.h"
+
 namespace cairn::drive {
 namespace {
 
@@ -91,34 +93,26 @@ namespace {
 // The pendings of a snapshot, unit by unit in step with the records.
 class PendingWalk {
  public:
-  PendingWalk(Reader& reader, std::string_view begin)
-      : cursor_(reader.cursor(Family::pending, Walk::all)) {
-    cursor_->seek(begin);
-  }
+  PendingWalk(PendingUnits units, std::string_view begin)
+      : units_(std::move(units)), at_(units_.lower_bound(begin)) {}
   // The unit it stands at; empty at the end.
   std::string_view unit() const {
-    return cursor_->valid() ? cursor_->key().substr(0, unit_key_length(cursor_->key()))
-                            : std::string_view{};
+    return at_ == units_.end() ? std::string_view{} : std::string_view(at_->first);
   }
   // The pendings of `unit`, which it must stand at or before.
-  Result<std::shared_ptr<const Pendings>> take(const std::string& unit) {
-    auto out = std::make_shared<Pendings>();
-    while (this->unit() == unit) {
-      CAIRN_ASSIGN(Pending pending, decode_pending(unit, cursor_->key(), cursor_->value()));
-      out->push_back(std::make_shared<const Pending>(std::move(pending)));
-      cursor_->next();
-    }
-    CAIRN_TRY(cursor_->status());
-    return std::shared_ptr<const Pendings>(std::move(out));
+  std::shared_ptr<const Pendings> take(const std::string& unit) {
+    if (this->unit() != unit) return no_pendings();
+    return std::make_shared<const Pendings>(std::move(at_++->second));
   }
-  Result<void> status() const { return cursor_->status(); }
 
  private:
-  std::unique_ptr<Cursor> cursor_;
+  PendingUnits units_;
+  PendingUnits::iterator at_;
 };
 
-// Where the first unit not below `begin` starts. A bound just behind a unit key (`key ‖ 00`, say) lies among the rows of
-// that unit, which does not belong to the range: the walk begins behind its last row.
+// Where the first unit not below `begin` starts. A bound just behind a unit key (`key ‖ 00`, say)
+// lies among the rows of that unit, which does not belong to the range: the walk begins behind its
+// last row.
 std::string first_row_key(const std::string& begin) {
   const std::size_t length = unit_key_length(begin);
   if (length == 0 || length == begin.size()) return begin;
@@ -127,11 +121,11 @@ std::string first_row_key(const std::string& begin) {
 
 class Scan {
  public:
-  Scan(Reader& reader, const ScanRequest& request)
+  Scan(Reader& reader, const ScanRequest& request, PendingUnits pendings)
       : reader_(reader),
         request_(request),
         records_(reader.cursor(Family::records, Walk::all)),
-        pendings_(reader, first_row_key(request.begin)) {
+        pendings_(std::move(pendings), first_row_key(request.begin)) {
     records_->seek(first_row_key(request.begin));
   }
 
@@ -164,7 +158,6 @@ class Scan {
     } else {
       CAIRN_TRY(records_->status());
     }
-    CAIRN_TRY(pendings_.status());
     const auto pending = pendings_.unit();
     if (record.empty() || (!pending.empty() && pending < record)) return std::string(pending);
     return std::string(record);
@@ -173,7 +166,7 @@ class Scan {
   Result<ScanUnit> read_one(const std::string& unit) {
     ScanUnit out;
     CAIRN_ASSIGN(out.unit, model::UnitKey::decode(unit));
-    CAIRN_ASSIGN(auto pendings, pendings_.take(unit));
+    auto pendings = pendings_.take(unit);
     if (pendings->empty() && !request_.all_rows) {
       CAIRN_TRY(read_plain(unit, out));
       return out;
@@ -238,7 +231,8 @@ class Scan {
 
 Result<ScanReply> scan_units(Reader& reader, const ScanRequest& request) {
   if (request.max_units == 0) return Error{Code::invalid_argument, "a scan of no units"};
-  return Scan(reader, request).run();
+  CAIRN_ASSIGN(PendingUnits pendings, load_pendings(reader));
+  return Scan(reader, request, std::move(pendings)).run();
 }
 
 }  // namespace cairn::drive

@@ -196,19 +196,6 @@ Result<bool> UnitView::has_row(const RowId& id) {
   return reader_->get(Family::records, row_key(unit_, id), value);
 }
 
-Result<Pendings> load_pendings(Reader& reader, std::string_view unit) {
-  Pendings out;
-  auto cursor = reader.cursor(Family::pending, Walk::unit);
-  for (cursor->seek(unit); cursor->valid(); cursor->next()) {
-    const auto key = cursor->key();
-    if (key.substr(0, unit_key_length(key)) != unit) break;
-    CAIRN_ASSIGN(Pending pending, decode_pending(unit, key, cursor->value()));
-    out.push_back(std::make_shared<const Pending>(std::move(pending)));
-  }
-  CAIRN_TRY(cursor->status());
-  return out;
-}
-
 Result<std::vector<model::ValueId>> part_ids(Reader& reader, const model::ValueId& table) {
   std::string value;
   std::vector<model::ValueId> out;

@@ -18,9 +18,10 @@ class UnitView {
  public:
   // What is known of the unit before the index is read.
   struct Known {
-    std::shared_ptr<const Pendings> pendings{};      // never null
-    std::shared_ptr<const SettledState> settled{};   // null: to be read
-    Cursor* records = nullptr;  // over records by unit, of the same reader; null: the view makes one
+    std::shared_ptr<const Pendings> pendings{};     // never null
+    std::shared_ptr<const SettledState> settled{};  // null: to be read
+    Cursor* records =
+        nullptr;  // over records by unit, of the same reader; null: the view makes one
   };
   // `reader` and `known.records` outlive the view; one view at a time uses the cursor.
   static Result<UnitView> load(Reader& reader, std::string unit, Known known);
@@ -70,9 +71,6 @@ class UnitView {
   Cursor* cursor_ = nullptr;
   std::unique_ptr<Cursor> own_cursor_;
 };
-
-// The pendings of a unit as stored.
-Result<Pendings> load_pendings(Reader& reader, std::string_view unit);
 
 // Data ids that a row names, each as the blob or inline shard names of this drive would be: for
 // reporting and removing.

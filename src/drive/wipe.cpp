@@ -35,6 +35,7 @@ Result<void> wipe_units(Core& core, const std::vector<std::string>& keys) {
     batch->remove(Family::repair, key);
     ++repairs;
   }
+  core.journal.append(*batch, std::move(units.events), core.mirror);
   // The files of blobs that lost their names here are the sweep's: a wipe is followed by one.
   CAIRN_TRY(core.committer->write(*batch, false));
   data.written();
@@ -43,12 +44,17 @@ Result<void> wipe_units(Core& core, const std::vector<std::string>& keys) {
   return {};
 }
 
-// Units of `family` from `from` on that belong to one of the partitions; at most a batch of them.
-Result<std::vector<std::string>> find_units(Core& core, Family family, std::string& from,
+bool belongs(const Core& core, const model::UnitKey& unit,
+             const std::vector<model::PartitionId>& partitions) {
+  return std::ranges::find(partitions, core.partition_of(unit.lock_key())) != partitions.end();
+}
+
+// Units with rows, from `from` on, that belong to one of the partitions; at most a batch of them.
+Result<std::vector<std::string>> find_units(Core& core, std::string& from,
                                             const std::vector<model::PartitionId>& partitions) {
   std::vector<std::string> out;
   auto reader = core.index->latest(Reads::blocking);
-  auto cursor = reader->cursor(family, Walk::all);
+  auto cursor = reader->cursor(Family::records, Walk::all);
   cursor->seek(from);
   std::string last;
   for (; cursor->valid() && out.size() < kUnitsPerBatch; cursor->next()) {
@@ -57,12 +63,25 @@ Result<std::vector<std::string>> find_units(Core& core, Family family, std::stri
     if (encoded == last) continue;
     last = encoded;
     CAIRN_ASSIGN(const auto unit, model::UnitKey::decode(encoded));
-    if (std::ranges::find(partitions, core.partition_of(unit.lock_key())) != partitions.end())
-      out.push_back(last);
+    if (belongs(core, unit, partitions)) out.push_back(last);
   }
   CAIRN_TRY(cursor->status());
   from = cursor->valid() ? std::string(cursor->key()) : std::string{};
   return out;
+}
+
+// Units that have nothing but pendings.
+Result<void> wipe_pendings(Core& core, const std::vector<model::PartitionId>& partitions) {
+  CAIRN_ASSIGN(const auto pendings, load_pendings(*core.index->latest(Reads::blocking)));
+  std::vector<std::string> units;
+  for (const auto& [key, unused] : pendings) {
+    CAIRN_ASSIGN(const auto unit, model::UnitKey::decode(key));
+    if (belongs(core, unit, partitions)) units.push_back(key);
+    if (units.size() < kUnitsPerBatch) continue;
+    CAIRN_TRY(wipe_units(core, units));
+    units.clear();
+  }
+  return units.empty() ? Result<void>{} : wipe_units(core, units);
 }
 
 }  // namespace
@@ -74,13 +93,12 @@ Result<void> wipe_partitions(Core& core, const std::vector<model::PartitionId>& 
   log::warn("a drive joins partitions again that it had left: what it has of them is removed",
             {{"path", core.path}, {"partitions", partitions.size()}});
   CAIRN_TRY(store_states(core, partitions));
-  for (const Family family : {Family::records, Family::pending}) {
-    std::string from;
-    do {
-      CAIRN_ASSIGN(const auto units, find_units(core, family, from, partitions));
-      if (!units.empty()) CAIRN_TRY(wipe_units(core, units));
-    } while (!from.empty());
-  }
+  std::string from;
+  do {
+    CAIRN_ASSIGN(const auto units, find_units(core, from, partitions));
+    if (!units.empty()) CAIRN_TRY(wipe_units(core, units));
+  } while (!from.empty());
+  CAIRN_TRY(wipe_pendings(core, partitions));
   for (const auto& partition : partitions) core.partitions.set_wiped(partition);
   return store_states(core, partitions);
 }

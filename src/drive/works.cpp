@@ -31,6 +31,7 @@ Result<void> settle_ahead(Round& round, const std::string& unit, const Stamp& st
   UnitChanges units{*batch, data};
   CAIRN_ASSIGN(const bool settled, settle_pending(units, view, stamp));
   CAIRN_ASSERT(settled);
+  round.core.journal.append(*batch, std::move(units.events), round.core.mirror);
   CAIRN_TRY(round.core.committer->write(*batch, false));
   data.written();
   publish(round.core.mirror, units.pendings);

@@ -26,7 +26,8 @@ bool names_a_bucket(std::string_view host, const std::vector<std::string>& domai
       domains, [host](const std::string& domain) { return ends_with_domain(host, domain); });
 }
 
-// Signed as S3 requests are. Whoever looks at a page does not sign for it, and nobody reads an object without.
+// Signed as S3 requests are. Whoever looks at a page does not sign for it, and nobody reads an
+// object without.
 bool is_signed(const net::Request& request) {
   return request.headers.get("authorization").value_or("").starts_with("AWS4-");
 }

@@ -159,7 +159,8 @@ TEST_F(FrontTest, TooManyRequestsAreToldToSlowDown) {
   EXPECT_EQ(get("/health/live").status, 200) << "probes always pass";
   s3_.go_.set(true);
   EXPECT_EQ(first.receive().body, "s3 /hold");
-  // The place is free once the server has written the answer, which the client may see a little earlier.
+  // The place is free once the server has written the answer, which the client may see a little
+  // earlier.
   while (get("/other").status != 200) std::this_thread::yield();
 }
 

@@ -101,7 +101,8 @@ class Fanout {
   std::uint64_t silent() const { return state_->started & ~state_->answered; }
   std::vector<Answer>& answers() { return state_->answers; }
 
-  // Suspends until `count` answers (or all that can come) have arrived or the deadline has passed; true: they have.
+  // Suspends until `count` answers (or all that can come) have arrived or the deadline has passed;
+  // true: they have.
   auto wait(std::size_t count, io::Instant deadline) {
     struct Awaiter {
       std::shared_ptr<State> state;

@@ -1,9 +1,10 @@
-// The store: units made durable over a partition's drives. Everything of protocol.md that is not one drive's is here:
-// the leader's commit, quorum reads, resolving, settling, repair, and the striping of data. What a unit means (buckets,
-// versions, headers) is the object layer's.
+// The store: units made durable over a partition's drives. Everything of protocol.md that is not
+// one drive's is here: the leader's commit, quorum reads, resolving, settling, repair, and the
+// striping of data. What a unit means (buckets, versions, headers) is the object layer's.
 //
-// Threads: all calls from any reactor; they resume where they were called. Errors: `unavailable`/`timeout`/`undecided`
-// mean an unknown outcome or no quorum (503), never absence; `not_found` is proven.
+// Threads: all calls from any reactor; they resume where they were called. Errors:
+// `unavailable`/`timeout`/`undecided` mean an unknown outcome or no quorum (503), never absence;
+// `not_found` is proven.
 #pragma once
 
 #include <cstdint>
@@ -28,35 +29,41 @@ using model::Stamp;
 // How versions of the unit behave (bucket versioning state).
 enum class Versioning : std::uint8_t { unversioned, enabled, suspended };
 
-// Checked against the current state under the unit's lock (3.3). All that are set must hold, in this order.
+// Checked against the current state under the unit's lock (3.3). All that are set must hold, in
+// this order.
 struct Precondition {
-  std::optional<std::string> if_match{};        // ETag without quotes, or "*": the latest version exists and has it
-  std::optional<std::string> if_none_match{};   // ETag or "*": no latest version, or another ETag. A delete marker is none
-  std::optional<std::int64_t> if_modified_ms{}; // the latest version's last-modified, in whole seconds
+  std::optional<std::string>
+      if_match{};  // ETag without quotes, or "*": the latest version exists and has it
+  std::optional<std::string>
+      if_none_match{};  // ETag or "*": no latest version, or another ETag. A delete marker is none
+  std::optional<std::int64_t>
+      if_modified_ms{};  // the latest version's last-modified, in whole seconds
   std::optional<std::uint64_t> if_size{};
   bool empty() const { return !if_match && !if_none_match && !if_modified_ms && !if_size; }
 };
 
 // The mutations, as values: the leader decides what they change (store/decide.h), wherever it is.
-struct PutVersion {       // a new version; unversioned and suspended replace the null version
+struct PutVersion {  // a new version; unversioned and suspended replace the null version
   Versioning versioning = Versioning::unversioned;
-  model::Record record{};                       // version and order are filled in by the leader
-  std::vector<model::DataPart> parts{};         // of kind parts
+  model::Record record{};                           // version and order are filled in by the leader
+  std::vector<model::DataPart> parts{};             // of kind parts
   std::vector<drive::InlineShard> inline_shards{};  // one per slot, of kind inline_
   bool delete_marker() const { return record.delete_marker; }
 };
-struct RemoveVersion {    // purge one version; removing what is not there succeeds and writes nothing
+struct RemoveVersion {  // purge one version; removing what is not there succeeds and writes nothing
   model::VersionId version{};
 };
-struct UpdateVersion {    // replace the meta of a version that was not changed meanwhile, else conflict
+struct UpdateVersion {  // replace the meta of a version that was not changed meanwhile, else
+                        // conflict
   model::VersionId version{};
-  Stamp expected{};       // the row's stamp as read
+  Stamp expected{};  // the row's stamp as read
   std::string meta{};
 };
-struct RemoveUnit {};     // purge everything (uploads, parts)
+struct RemoveUnit {};  // purge everything (uploads, parts)
 
-// Another unit under the same lock key that must stand at this settled stamp, else `conflict`; removed in the same lock
-// after the mutation is settled when `remove` is set (completing an upload).
+// Another unit under the same lock key that must stand at this settled stamp, else `conflict`;
+// removed in the same lock after the mutation is settled when `remove` is set (completing an
+// upload).
 struct Guard {
   model::UnitKey unit;
   Stamp stamp{};
@@ -65,7 +72,7 @@ struct Guard {
 
 struct Commit {
   model::UnitKey unit;
-  model::ValueId value{};   // the same when a commit is repeated: the first outcome is answered
+  model::ValueId value{};  // the same when a commit is repeated: the first outcome is answered
   std::variant<PutVersion, RemoveVersion, UpdateVersion, RemoveUnit> intent;
   Precondition precondition{};
   std::vector<Guard> guards{};
@@ -81,52 +88,54 @@ struct Committed {
 
 struct Selector {
   bool latest = true;
-  model::VersionId version{};          // when not latest
+  model::VersionId version{};  // when not latest
   bool want_parts = false;
-  bool want_inline = false;            // fetch inline shards in the same round, for open_data
+  bool want_inline = false;  // fetch inline shards in the same round, for open_data
 };
 
 struct Found {
   model::Record record{};
   Stamp order{}, stamp{};
   bool is_latest = false;
-  std::vector<model::DataPart> parts{};                                // when asked, of kind parts
-  std::vector<std::pair<unsigned, io::Slice>> inline_shards{};         // (shard index, bytes), when asked
+  std::vector<model::DataPart> parts{};                         // when asked, of kind parts
+  std::vector<std::pair<unsigned, io::Slice>> inline_shards{};  // (shard index, bytes), when asked
 };
 
-// Stages the data of one version or part: stripes are encoded and sent to the drives while it fills.
+// Stages the data of one version or part: stripes are encoded and sent to the drives while it
+// fills.
 class DataWriter {
  public:
-  virtual ~DataWriter() = default;      // without finish(): what was staged is discarded
+  virtual ~DataWriter() = default;  // without finish(): what was staged is discarded
   // Room for the next bytes; never empty. Valid until advance().
   virtual io::Task<Result<io::MutableBytes>> buffer() = 0;
   // `bytes` of the buffer are filled.
   virtual io::Task<Result<void>> advance(std::size_t bytes) = 0;
-  // All data is staged: blobs synced on at least W drives, or held inline for the commit. Fills record.data_kind,
-  // record.data and record.size of the intent, and its inline shards.
+  // All data is staged: blobs synced on at least W drives, or held inline for the commit. Fills
+  // record.data_kind, record.data and record.size of the intent, and its inline shards.
   virtual io::Task<Result<void>> finish(PutVersion& into) = 0;
 };
 
 struct ScanRequest {
-  std::string begin{}, end{};           // unit keys
+  std::string begin{}, end{};  // unit keys
   std::size_t max_units = 1000;
   bool all_rows = false;
-  bool include_delete_markers = false;  // units whose latest version is a delete marker, when not all_rows
+  bool include_delete_markers =
+      false;  // units whose latest version is a delete marker, when not all_rows
 };
 struct ScanUnit {
   model::UnitKey unit;
-  std::vector<drive::Row> rows{};       // newest first; record stays encoded until someone needs it
+  std::vector<drive::Row> rows{};  // newest first; record stays encoded until someone needs it
 };
 struct ScanPage {
   std::vector<ScanUnit> units{};
-  bool exhausted = false;               // proven: nothing follows
+  bool exhausted = false;  // proven: nothing follows
   std::string resume{};
 };
 
 struct DriveStatus {
   model::DriveId id{};
   std::string path{};
-  std::string state{};                  // "online", "rebuilding", "failed", "missing", "full"
+  std::string state{};  // "online", "rebuilding", "failed", "missing", "full"
   std::string reason{};
   std::uint64_t total_bytes = 0, available_bytes = 0;
   std::uint64_t partitions_rebuilding = 0;
@@ -137,21 +146,28 @@ class Store {
  public:
   virtual ~Store() = default;
 
-  // Durable on W drives when it returns; precondition_failed, not_found (a version to update), conflict: nothing done.
+  // Durable on W drives when it returns; precondition_failed, not_found (a version to update),
+  // conflict: nothing done.
   virtual io::Task<Result<Committed>> commit(Commit commit) = 0;
-  // The version, by quorum (4.1). not_found: proven absent. A delete marker is returned as a record.
+  // The version, by quorum (4.1). not_found: proven absent. A delete marker is returned as a
+  // record.
   virtual io::Task<Result<Found>> find(model::UnitKey unit, Selector selector) = 0;
-  // `size`: of the data if known (decides inline or blob, sizes buffers). `value`: the data id. `blob_only`: never
-  // inline, whatever the size (but for no bytes at all: kind none); parts of an upload are so, because the table that
-  // completing writes names blobs.
-  virtual io::Task<Result<std::unique_ptr<DataWriter>>> write(model::UnitKey unit, model::ValueId value,
+  // `size`: of the data if known (decides inline or blob, sizes buffers). `value`: the data id.
+  // `blob_only`: never inline, whatever the size (but for no bytes at all: kind none); parts of an
+  // upload are so, because the table that completing writes names blobs.
+  virtual io::Task<Result<std::unique_ptr<DataWriter>>> write(model::UnitKey unit,
+                                                              model::ValueId value,
                                                               std::optional<std::uint64_t> size,
                                                               bool blob_only = false) = 0;
-  // Bytes [offset, offset + length) of a version found with its parts; opened before it returns (k shards at hand), every
-  // block verified, rebuilt around missing and corrupt shards. REQUIRES: the range lies within record.size.
-  virtual io::Task<Result<std::unique_ptr<io::SliceSource>>> open_data(model::UnitKey unit, Found found,
-                                                                       std::uint64_t offset, std::uint64_t length) = 0;
-  // Units in order, by quorum per unit (4.4). A page may hold fewer units than asked and still not be the last.
+  // Bytes [offset, offset + length) of a version found with its parts; opened before it returns (k
+  // shards at hand), every block verified, rebuilt around missing and corrupt shards. REQUIRES: the
+  // range lies within record.size.
+  virtual io::Task<Result<std::unique_ptr<io::SliceSource>>> open_data(model::UnitKey unit,
+                                                                       Found found,
+                                                                       std::uint64_t offset,
+                                                                       std::uint64_t length) = 0;
+  // Units in order, by quorum per unit (4.4). A page may hold fewer units than asked and still not
+  // be the last.
   virtual io::Task<Result<ScanPage>> scan(ScanRequest request) = 0;
 
   // True while enough drives answer for every partition to read (and write).

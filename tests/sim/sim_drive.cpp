@@ -4,6 +4,7 @@
 #include "base/bytes.h"
 #include "drive/blob_file.h"
 #include "drive/layout.h"
+#include "drive/pending_journal.h"
 #include "drive/unit.h"
 
 namespace cairn::sim {

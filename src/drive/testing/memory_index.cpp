@@ -58,7 +58,6 @@ class MemoryBatch final : public Batch {
 std::string_view prefix_of(Family family, std::string_view key) {
   switch (family) {
     case Family::records:
-    case Family::pending:
       return key.substr(0, unit_key_length(key));
     case Family::refs:
     case Family::missing:
