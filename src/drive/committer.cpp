@@ -77,34 +77,54 @@ void Committer::stop(bool abandon) {
 }
 
 void Committer::submit(std::unique_ptr<Work> work) {
-  const bool settles = work->is_settle();
-  bool post = false, post_late = false, wake = false;
+  Wake wake;
+  {
+    std::lock_guard lock(mutex_);
+    if (!stopping_) enqueue(std::move(work), wake);
+  }
+  if (!work) return wake_up(wake);
+  const Error closed{Code::drive_failed, "the drive is closed"};
+  work->finish(&closed);
+}
+
+void Committer::submit(std::vector<std::unique_ptr<Work>> works) {
+  Wake wake;
   {
     std::lock_guard lock(mutex_);
     if (!stopping_) {
-      const bool first_settle = settles && queue_.size() == urgent_;
-      if (first_settle) settle_by_ = std::chrono::steady_clock::now() + kSettleWait;
-      urgent_ += settles ? 0 : 1;
-      wake = settles ? idle_ : urgent_ == wanted_;
-      queue_.push_back(std::move(work));
-      core_.metrics.queue.set(static_cast<double>(queue_.size()));
-      post = !own_thread_ && !settles && !std::exchange(posted_, true);
-      post_late = !own_thread_ && settles && !posted_ && !std::exchange(posted_late_, true);
+      for (auto& work : works) enqueue(std::move(work), wake);
+      works.clear();
     }
   }
-  if (work) {
-    const Error closed{Code::drive_failed, "the drive is closed"};
-    work->finish(&closed);
+  const Error closed{Code::drive_failed, "the drive is closed"};
+  for (auto& work : works) work->finish(&closed);
+  wake_up(wake);
+}
+
+void Committer::enqueue(std::unique_ptr<Work> work, Wake& wake) {
+  const bool settles = work->is_settle();
+  const bool first_settle = settles && queue_.size() == urgent_;
+  if (first_settle) settle_by_ = std::chrono::steady_clock::now() + kSettleWait;
+  urgent_ += settles ? 0 : 1;
+  wake.thread |= settles ? idle_ : urgent_ == wanted_;
+  queue_.push_back(std::move(work));
+  core_.metrics.queue.set(static_cast<double>(queue_.size()));
+  if (own_thread_) return;
+  wake.post |= !settles && !std::exchange(posted_, true);
+  wake.post_late |= settles && !posted_ && !std::exchange(posted_late_, true);
+}
+
+void Committer::wake_up(const Wake& wake) {
+  if (own_thread_) {
+    if (wake.thread) wake_.notify_one();
     return;
   }
   const auto drain_now = [core = core_.weak_from_this()] {
     if (const auto alive = core.lock()) alive->committer->drain();
   };
-  if (own_thread_) {
-    if (wake) wake_.notify_one();
-  } else if (post) {
+  if (wake.post) {
     core_.executor.post(drain_now);
-  } else if (post_late) {
+  } else if (wake.post_late) {
     core_.executor.post_at(core_.executor.now() + kSettleWait, drain_now);
   }
 }

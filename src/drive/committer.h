@@ -71,12 +71,18 @@ class Committer {
   void stop(bool abandon);
   // Thread-safe.
   void submit(std::unique_ptr<Work> work);
+  void submit(std::vector<std::unique_ptr<Work>> works);
 
   // For works that must write a step of their own before they go on. Called from apply().
   Result<void> write(Batch& batch, bool sync);
 
  private:
   using Works = std::deque<std::unique_ptr<Work>>;
+  struct Wake {
+    bool thread = false, post = false, post_late = false;
+  };
+  void enqueue(std::unique_ptr<Work> work, Wake& wake);  // REQUIRES: the lock, not stopping
+  void wake_up(const Wake& wake);
   void run();            // own thread
   void drain();          // everything queued
   bool wait_for_work();  // own thread; false: it is time to end

@@ -107,6 +107,13 @@ struct MutateReply {
   bool held() const { return refusal == Refusal::none && missing.empty(); }
 };
 
+// A mutation is settled (6.1).
+struct SettleRequest {
+  Fence fence;
+  model::UnitKey unit;
+  Stamp stamp{};
+};
+
 // Repair: install the settled state beneath newer pendings (6.2).
 struct InstallRequest {
   Fence fence;
@@ -295,9 +302,12 @@ class Drive {
   // install() at a settled head it has: the same.
   virtual io::Task<Result<MutateReply>> mutate(MutateRequest request) = 0;
   virtual io::Task<Result<MutateReply>> install(InstallRequest request) = 0;
-  // Marks settled and drops what is below, synced with the next batch (6.1). The reply only says
-  // that it was taken in.
-  virtual io::Task<Result<Refusal>> settle(Fence fence, model::UnitKey unit, Stamp stamp) = 0;
+  // Marks settled and drops what is below, each for itself, synced with a batch soon (6.1). The
+  // replies, in the order of the requests, only say what was taken in.
+  using SettleReplies = std::vector<Result<Refusal>>;
+  virtual io::Task<Result<SettleReplies>> settle_all(std::vector<SettleRequest> requests) = 0;
+  // One of them.
+  io::Task<Result<Refusal>> settle(Fence fence, model::UnitKey unit, Stamp stamp);
   // Drops the head of an empty unit (6.3); the drive checks that it reports exactly `head`,
   // settled, no rows, no pendings.
   virtual io::Task<Result<Refusal>> forget(Fence fence, model::UnitKey unit, Stamp head) = 0;

@@ -147,12 +147,21 @@ io::Task<Result<MutateReply>> LocalDrive::install(InstallRequest request) {
   co_return co_await commit_rows(core, &flight, std::move(rows), MakeInstall{shared});
 }
 
-io::Task<Result<Refusal>> LocalDrive::settle(Fence fence, model::UnitKey unit, Stamp stamp) {
+io::Task<Result<Drive::SettleReplies>> LocalDrive::settle_all(std::vector<SettleRequest> requests) {
   const auto core = core_;
   if (core->failed()) co_return core->failure();
-  if (fence.drive != core->id) co_return Refusal::wrong_drive;
-  co_return co_await submit<Refusal>(core,
-                                     std::make_unique<SettleWork>(fence, std::move(unit), stamp));
+  if (requests.empty()) co_return SettleReplies{};
+  const auto together = std::make_shared<SettleTogether>(requests.size());
+  std::vector<std::unique_ptr<Work>> works;
+  works.reserve(requests.size());
+  for (std::size_t i = 0; i < requests.size(); ++i) {
+    const bool here = requests[i].fence.drive == core->id;
+    if (here) works.push_back(std::make_unique<SettleWork>(std::move(requests[i]), together, i));
+    if (!here) together->set(i, Refusal::wrong_drive);
+  }
+  const auto answer = together->answer;
+  core->committer->submit(std::move(works));
+  co_return co_await answer.get();
 }
 
 io::Task<Result<Refusal>> LocalDrive::forget(Fence fence, model::UnitKey unit, Stamp head) {

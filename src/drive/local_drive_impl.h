@@ -35,7 +35,7 @@ class LocalDrive final : public Drive {
   io::Task<Result<Refusal>> mark_rebuilt(Fence fence) override;
   io::Task<Result<MutateReply>> mutate(MutateRequest request) override;
   io::Task<Result<MutateReply>> install(InstallRequest request) override;
-  io::Task<Result<Refusal>> settle(Fence fence, model::UnitKey unit, Stamp stamp) override;
+  io::Task<Result<SettleReplies>> settle_all(std::vector<SettleRequest> requests) override;
   io::Task<Result<Refusal>> forget(Fence fence, model::UnitKey unit, Stamp head) override;
   io::Task<Result<ReadReply>> read(ReadRequest request) override;
   io::Task<Result<ScanReply>> scan(ScanRequest request) override;

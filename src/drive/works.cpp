@@ -83,12 +83,12 @@ Result<void> InstallWork::apply(Round& round) {
 }
 
 Result<void> SettleWork::apply(Round& round) {
-  reply_ = admit(round, fence_, false);
+  reply_ = admit(round, request_.fence, false);
   if (reply_ != Refusal::none) return {};
-  flight_.emplace(round.core.mirror.enter(unit_.encoded()));
+  flight_.emplace(round.core.mirror.enter(request_.unit.encoded()));
   flight_->submitted();
-  CAIRN_ASSIGN(UnitView view, load(round, unit_.encoded()));
-  CAIRN_TRY(settle_pending(round.units, view, stamp_));
+  CAIRN_ASSIGN(UnitView view, load(round, request_.unit.encoded()));
+  CAIRN_TRY(settle_pending(round.units, view, request_.stamp));
   return {};
 }
 

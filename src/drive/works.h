@@ -2,6 +2,7 @@
 // in the order it came.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <optional>
 #include <string>
@@ -57,18 +58,34 @@ class InstallWork final : public Answering<MutateReply> {
   PreparedRows rows_;  // points into the request
 };
 
-class SettleWork final : public Answering<Refusal> {
+// The settles of one call: answered when the last of them is.
+struct SettleTogether {
+  explicit SettleTogether(std::size_t n) : replies(n, Result<Refusal>(Refusal::none)), left(n) {}
+  void set(std::size_t i, Result<Refusal> reply) {
+    replies[i] = std::move(reply);
+    if (left.fetch_sub(1) == 1) answer.set(std::move(replies));
+  }
+  Drive::SettleReplies replies;
+  std::atomic<std::size_t> left;
+  io::OneShot<Result<Drive::SettleReplies>> answer;
+};
+
+class SettleWork final : public Work {
  public:
-  SettleWork(Fence fence, model::UnitKey unit, Stamp stamp)
-      : fence_(fence), unit_(std::move(unit)), stamp_(stamp) {}
-  std::string_view unit() const override { return unit_.encoded(); }
+  SettleWork(SettleRequest request, std::shared_ptr<SettleTogether> together, std::size_t index)
+      : request_(std::move(request)), together_(std::move(together)), index_(index) {}
+  std::string_view unit() const override { return request_.unit.encoded(); }
   bool is_settle() const override { return true; }
   Result<void> apply(Round& round) override;
+  void finish(const Error* error) override {
+    together_->set(index_, error != nullptr ? Result<Refusal>(*error) : Result<Refusal>(reply_));
+  }
 
  private:
-  Fence fence_;
-  model::UnitKey unit_;
-  Stamp stamp_;
+  SettleRequest request_;
+  std::shared_ptr<SettleTogether> together_;
+  std::size_t index_;
+  Refusal reply_ = Refusal::none;
   // Not before the committer takes it in: until then it changes nothing, and readers need not mind
   // it.
   std::optional<PendingMirror::Flight> flight_{};

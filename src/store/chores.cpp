@@ -18,6 +18,8 @@ constexpr std::size_t kEmptiesMax = 100'000;
 constexpr std::size_t kDamagedMax = 10'000;
 constexpr std::size_t kAtOnce = 16;
 constexpr io::Duration kPause = std::chrono::seconds(1);
+// How long settles are gathered for one message to a drive.
+constexpr io::Duration kGatherSettles = std::chrono::milliseconds(2);
 
 // A call whose answer nobody waits for.
 template <class T>
@@ -51,27 +53,52 @@ std::size_t Chores::Queue::size() {
 }
 
 void Chores::settled(View view, UnitKey unit, Stamp stamp, std::uint32_t whole_on, bool empty) {
-  core_.detach(settle(std::move(view), std::move(unit), stamp, whole_on, empty));
+  const std::uint32_t everyone = (1u << view->n) - 1;
+  if (whole_on == everyone) return tell(std::move(view), std::move(unit), stamp, empty);
+  core_.metrics.short_commits.add();
+  for (const Member& member : view->members) {
+    if (!(whole_on >> member.slot & 1u)) member.device->add_backlog(1);
+  }
+  core_.detach(note_then_tell(std::move(view), std::move(unit), stamp, whole_on, empty));
 }
 
-io::Task<void> Chores::settle(View view, UnitKey unit, Stamp stamp, std::uint32_t whole_on,
-                              bool empty) {
-  const std::uint32_t everyone = (1u << view->n) - 1;
-  if (whole_on != everyone) {
-    core_.metrics.short_commits.add();
-    for (const Member& member : view->members) {
-      if (!(whole_on >> member.slot & 1u)) member.device->add_backlog(1);
+io::Task<void> Chores::note_then_tell(View view, UnitKey unit, Stamp stamp, std::uint32_t whole_on,
+                                      bool empty) {
+  // Not noted: the pendings stay, and are found by the next look at their index.
+  if (co_await note(view, unit, whole_on)) tell(std::move(view), std::move(unit), stamp, empty);
+}
+
+void Chores::tell(View view, UnitKey unit, Stamp stamp, bool empty) {
+  if (empty) emptied(unit);
+  bool first = false;
+  {
+    std::lock_guard lock(told_mutex_);
+    first = told_.empty();
+    told_.push_back({std::move(view), std::move(unit), stamp});
+  }
+  if (first) core_.detach(tell_all());
+}
+
+io::Task<void> Chores::tell_all() {
+  co_await io::sleep_for(kGatherSettles);
+  std::vector<Told> told;
+  {
+    std::lock_guard lock(told_mutex_);
+    told.swap(told_);
+  }
+  std::vector<std::pair<std::shared_ptr<Device>, std::vector<drive::SettleRequest>>> by_device;
+  for (const Told& one : told) {
+    for (const Member& member : one.view->members) {
+      auto at = std::ranges::find(by_device, member.device, [](const auto& d) { return d.first; });
+      if (at == by_device.end()) at = by_device.insert(at, {member.device, {}});
+      at->second.push_back({one.view->fence(member.slot), one.unit, one.stamp});
     }
-    // Not noted: the pendings stay, and are found by the next look at their index.
-    if (!co_await note(view, unit, whole_on)) co_return;
   }
-  for (const Member& member : view->members) {
-    if (!member.device->begin_call()) continue;
-    run_now(let_go(Core::call<Refusal>(
-        member.device, core_.options.call_deadline,
-        member.device->drive()->settle(view->fence(member.slot), unit, stamp))));
+  for (auto& [device, requests] : by_device) {
+    if (!device->begin_call()) continue;
+    run_now(let_go(Core::call<drive::Drive::SettleReplies>(
+        device, core_.options.call_deadline, device->drive()->settle_all(std::move(requests)))));
   }
-  if (empty) emptied(std::move(unit));
 }
 
 // Adds the unit to the repair queue of two drives, those that hold it first. False: of none.

@@ -62,8 +62,10 @@ class Chores {
     std::vector<Task> take(std::size_t most);
     std::size_t size();
   };
-  io::Task<void> settle(View view, model::UnitKey unit, model::Stamp stamp, std::uint32_t whole_on,
-                        bool empty);
+  io::Task<void> note_then_tell(View view, model::UnitKey unit, model::Stamp stamp,
+                                std::uint32_t whole_on, bool empty);
+  void tell(View view, model::UnitKey unit, model::Stamp stamp, bool empty);
+  io::Task<void> tell_all();
   io::Task<bool> note(View view, model::UnitKey unit, std::uint32_t preferred);
   io::Task<void> note_damage(model::UnitKey unit);
   io::Task<void> inspect_shard(model::UnitKey unit, model::DataPart part, bool is_inline,
@@ -75,6 +77,15 @@ class Chores {
   io::Task<void> look_for_pendings(std::set<model::UnitKey>& seen_before, bool all);
   io::Task<void> look_for_empty(std::shared_ptr<Device> device);
   io::Task<bool> rest(io::Mailbox<bool> wake, io::Duration pause);
+
+  // What drives are to be told is settled, gathered for a moment: one message to each.
+  struct Told {
+    View view;
+    model::UnitKey unit;
+    model::Stamp stamp{};
+  };
+  std::mutex told_mutex_{};
+  std::vector<Told> told_{};
 
   Core& core_;
   Queue doubts_{}, empties_{};

@@ -55,9 +55,8 @@ class FaultyLink final : public drive::Drive, public std::enable_shared_from_thi
   io::Task<Result<drive::MutateReply>> install(drive::InstallRequest r) override {
     return pass<&Drive::install>(true, std::move(r));
   }
-  io::Task<Result<drive::Refusal>> settle(drive::Fence f, model::UnitKey u,
-                                          model::Stamp s) override {
-    return pass<&Drive::settle>(true, f, std::move(u), s);
+  io::Task<Result<SettleReplies>> settle_all(std::vector<drive::SettleRequest> r) override {
+    return pass<&Drive::settle_all>(true, std::move(r));
   }
   io::Task<Result<drive::Refusal>> forget(drive::Fence f, model::UnitKey u,
                                           model::Stamp s) override {

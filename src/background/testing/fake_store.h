@@ -60,7 +60,7 @@ class FakeDrive : public drive::Drive {
   io::Task<Result<drive::Refusal>> mark_rebuilt(drive::Fence) override { co_return none(); }
   io::Task<Result<drive::MutateReply>> mutate(drive::MutateRequest) override { co_return none(); }
   io::Task<Result<drive::MutateReply>> install(drive::InstallRequest) override { co_return none(); }
-  io::Task<Result<drive::Refusal>> settle(drive::Fence, model::UnitKey, model::Stamp) override {
+  io::Task<Result<SettleReplies>> settle_all(std::vector<drive::SettleRequest>) override {
     co_return none();
   }
   io::Task<Result<drive::Refusal>> forget(drive::Fence, model::UnitKey, model::Stamp) override {

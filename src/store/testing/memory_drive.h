@@ -148,13 +148,16 @@ class MemoryDrive : public drive::Drive {
     reply.missing = unit.missing;
     co_return reply;
   }
-  io::Task<Result<drive::Refusal>> settle(drive::Fence fence, model::UnitKey unit,
-                                          model::Stamp stamp) override {
+  io::Task<Result<SettleReplies>> settle_all(std::vector<drive::SettleRequest> requests) override {
     CAIRN_CO_TRY(co_await begin());
-    const auto refusal = check(fence);
-    if (refusal == drive::Refusal::none && !faults.lose_settles)
-      settle_at(disk_->units[unit].state, stamp);
-    co_return refusal;
+    SettleReplies replies;
+    for (const auto& one : requests) {
+      const auto refusal = check(one.fence);
+      if (refusal == drive::Refusal::none && !faults.lose_settles)
+        settle_at(disk_->units[one.unit].state, one.stamp);
+      replies.push_back(refusal);
+    }
+    co_return replies;
   }
   io::Task<Result<drive::Refusal>> forget(drive::Fence fence, model::UnitKey unit,
                                           model::Stamp head) override {
