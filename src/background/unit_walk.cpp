@@ -16,9 +16,9 @@ io::Task<Result<drive::ScanReply>> scan(std::shared_ptr<drive::Drive> drive,
   co_return co_await drive->scan(std::move(request));
 }
 
-std::uint64_t bytes_of(const std::vector<drive::Row>& rows) {
+std::uint64_t bytes_of(const drive::UnitPage::Rows& rows) {
   std::uint64_t bytes = 0;
-  for (const drive::Row& row : rows)
+  for (const auto row : rows)
     if (const auto record = model::decode_record(row.record)) bytes += record->size;
   return bytes;
 }
@@ -49,8 +49,8 @@ io::Task<void> UnitWalk::refill(Stream& stream) {
       stream.failed = true;
       break;
     }
-    for (drive::ScanUnit& unit : reply->units)
-      stream.page.push_back({std::move(unit.unit), bytes_of(unit.rows)});
+    for (const auto unit : reply->units)
+      stream.page.push_back({unit.unit(), bytes_of(unit.rows())});
     stream.exhausted = reply->exhausted;
     stream.resume = std::move(reply->resume);
   }

@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "drive/unit_page.h"
 #include "io/bytes.h"
 #include "io/task.h"
 #include "model/ids.h"
@@ -207,28 +208,34 @@ struct ReadReply {
 
 struct ScanRequest {
   model::DriveId drive{};
-  std::string begin{};  // unit keys in [begin, end)
+  std::string begin{};  // unit keys in [begin, end); an empty end: to the last
   std::string end{};
   std::size_t max_units = 1000;
   bool all_rows = false;  // every row of a unit, else the newest only
   std::size_t max_rows =
       4000;  // a unit is never cut: the page ends after the unit that passes the limit
-  model::MapEpoch map_epoch{};  // the reader's (4.2); zero: not checked
-};
+  std::size_t max_bytes = 4u << 20;  // likewise
+  model::MapEpoch map_epoch{};       // the reader's (4.2); zero: not checked
 
-struct ScanUnit {
-  model::UnitKey unit;
-  std::optional<Stamp> head{};
-  bool settled = false;
-  bool exact = true;
-  std::vector<Row> rows{};
+  // Rolls keys up: of the units whose escaped key has `delimiter` (escaped, not empty) at or behind
+  // byte `from` of the unit key, those that share all up to the end of its first occurrence are a
+  // group. Behind the first unit of a group that shows something by this drive's own settled state,
+  // the rest of the group is left out, and the unit says so (UnitPage::Unit::passes_group).
+  struct Groups {
+    std::string delimiter{};
+    std::size_t from = 0;
+    bool markers = false;  // delete markers show something
+  };
+  std::optional<Groups> groups{};
 };
+// Where the group of a unit ends: the first key behind it; empty when the unit is in none.
+std::string group_end(const ScanRequest::Groups& groups, std::string_view unit);
 
 struct ScanReply {
   Refusal refusal = Refusal::none;
-  std::vector<ScanUnit> units{};  // ordered; units with a head but no rows are included
-  bool exhausted = false;         // proven: nothing follows in the range
-  std::string resume{};           // where the next page begins, when not exhausted
+  UnitPage units{};        // units with a head but no rows are included
+  bool exhausted = false;  // proven: nothing follows in the range
+  std::string resume{};    // where the next page begins, when not exhausted
 };
 
 // A blob file of this drive: the shard of one data id.

@@ -1,6 +1,8 @@
 // The rules of protocol.md that one drive keeps, message by message.
 #include <gmock/gmock.h>
 
+#include <random>
+
 #include "drive/testing/drive_fixture.h"
 
 namespace cairn::drive {
@@ -10,6 +12,7 @@ using testing::kEpoch;
 using testing::kPartition;
 using testing::make_row;
 using testing::RowOptions;
+using testing::rows_of;
 using testing::unit_of;
 using testing::value_of;
 using Kind = model::Record::DataKind;
@@ -505,12 +508,12 @@ TEST_F(DriveTest, ScansInPagesUntilNothingFollows) {
   for (int page = 0; page < 20; ++page) {
     auto reply = executor.run(drive->scan(request));
     ASSERT_TRUE(reply);
-    for (const auto& unit : reply->units) {
-      seen.push_back(unit.unit.object_key());
-      const ReadReply direct = read(unit.unit, Select::latest);
-      EXPECT_EQ(unit.head, direct.head);
-      EXPECT_EQ(unit.settled, direct.settled);
-      EXPECT_EQ(unit.rows, direct.rows);
+    for (const auto unit : reply->units) {
+      seen.push_back(unit.unit().object_key());
+      const ReadReply direct = read(unit.unit(), Select::latest);
+      EXPECT_EQ(unit.head(), direct.head);
+      EXPECT_EQ(unit.settled(), direct.settled);
+      EXPECT_EQ(rows_of(unit), direct.rows);
     }
     if (reply->exhausted) break;
     ASSERT_FALSE(reply->resume.empty());
@@ -535,21 +538,21 @@ TEST_F(DriveTest, AScanOfAllRowsNeverCutsAUnit) {
   auto reply = executor.run(drive->scan(request));
   ASSERT_TRUE(reply);
   ASSERT_EQ(reply->units.size(), 1u);
-  EXPECT_EQ(reply->units[0].rows.size(), 21u);
+  EXPECT_EQ(reply->units.front().rows().size(), 21u);
   EXPECT_FALSE(reply->exhausted);
   request.begin = reply->resume;
   reply = executor.run(drive->scan(request));
   ASSERT_TRUE(reply);
   EXPECT_TRUE(reply->exhausted);
   ASSERT_EQ(reply->units.size(), 1u);
-  EXPECT_EQ(reply->units[0].unit, unit_of("b"));
+  EXPECT_EQ(reply->units.front().unit(), unit_of("b"));
   // And one that wants the newest only passes the others over.
   request = ScanRequest{};
   request.drive = id;
   reply = executor.run(drive->scan(request));
   ASSERT_TRUE(reply);
   ASSERT_EQ(reply->units.size(), 2u);
-  EXPECT_EQ(reply->units[0].rows.size(), 1u);
+  EXPECT_EQ(reply->units.front().rows().size(), 1u);
 }
 
 TEST_F(DriveTest, AScanFromJustBehindAUnitLeavesItOut) {
@@ -564,8 +567,94 @@ TEST_F(DriveTest, AScanFromJustBehindAUnitLeavesItOut) {
     auto reply = executor.run(drive->scan(request));
     ASSERT_TRUE(reply);
     ASSERT_FALSE(reply->units.empty());
-    EXPECT_EQ(reply->units[0].unit.object_key()[0], before[0] + 1);
+    EXPECT_EQ(reply->units.front().unit().object_key()[0], before[0] + 1);
   }
+}
+
+// What a scan by groups has to answer, from one without.
+std::vector<std::string> grouped(const std::vector<std::pair<std::string, bool>>& units,
+                                 const ScanRequest::Groups& groups) {
+  std::vector<std::string> out;
+  std::string passed;
+  for (const auto& [unit, shown] : units) {
+    if (unit < passed) continue;
+    out.push_back(unit);
+    if (shown) passed = group_end(groups, unit);
+  }
+  return out;
+}
+
+TEST_F(DriveTest, AScanByGroupsLeavesOutOnlyWhatFollowsAUnitThatIsShown) {
+  std::mt19937 random(7);
+  const auto chance = [&](unsigned percent) { return random() % 100 < percent; };
+  for (int i = 0; i < 120; ++i) {
+    std::string name;
+    if (chance(80)) name = {static_cast<char>('a' + random() % 6), '/'};
+    name += chance(10) ? std::string("\x01") : std::to_string(random() % 40);
+    const model::UnitKey unit = unit_of("p" + name);
+    if (read(unit).head) continue;
+    Stamp s = settled_put(unit);
+    if (chance(30)) {  // emptied
+      s = next();
+      accept(whole(unit, s, {}));
+      settle(unit, s);
+    }
+    if (chance(10)) {  // pending
+      s = next();
+      accept(whole(unit, s, {make_row(s, s)}));
+    }
+  }
+  const Stamp fresh = next();
+  accept(whole(unit_of("pc/zz"), fresh, {make_row(fresh, fresh)}));  // nothing but pending
+  ScanRequest request;
+  request.drive = id;
+  request.max_units = 1000;
+  std::vector<std::pair<std::string, bool>> all;
+  for (const auto unit : executor.run(drive->scan(request))->units)
+    all.emplace_back(unit.key(), unit.settled() && !unit.rows().empty());
+  ScanRequest::Groups groups;
+  groups.delimiter = "/";
+  groups.from = model::range_begin(model::UnitKind::object, model::BucketId{7}, "p").size();
+  const auto expected = grouped(all, groups);
+  EXPECT_LT(expected.size(), all.size());
+  for (const std::size_t size : {1u, 2u, 7u, 1000u}) {
+    request.groups = groups;
+    request.max_units = size;
+    request.begin.clear();
+    std::vector<std::string> seen;
+    for (;;) {
+      auto reply = executor.run(drive->scan(request));
+      ASSERT_TRUE(reply);
+      for (const auto unit : reply->units) {
+        seen.emplace_back(unit.key());
+        const std::string end = group_end(groups, unit.key());
+        EXPECT_EQ(unit.passes_group(), unit.settled() && !unit.rows().empty() && !end.empty());
+      }
+      if (reply->exhausted) break;
+      ASSERT_GT(reply->resume, request.begin);
+      request.begin = reply->resume;
+    }
+    EXPECT_EQ(seen, expected) << "pages of " << size;
+  }
+}
+
+TEST_F(DriveTest, AScanKeepsToItsBytes) {
+  for (int i = 100; i < 140; ++i) settled_put(unit_of(std::to_string(i)));
+  ScanRequest request;
+  request.drive = id;
+  request.max_bytes = 600;
+  std::size_t seen = 0, pages = 0;
+  for (;; ++pages) {
+    auto reply = executor.run(drive->scan(request));
+    ASSERT_TRUE(reply);
+    ASSERT_FALSE(reply->units.empty());
+    EXPECT_LT(reply->units.bytes(), 900u);
+    seen += reply->units.size();
+    if (reply->exhausted) break;
+    request.begin = reply->resume;
+  }
+  EXPECT_EQ(seen, 40u);
+  EXPECT_GE(pages, 4u);
 }
 
 TEST_F(DriveTest, UnitsWithPendingsAreListed) {

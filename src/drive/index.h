@@ -82,7 +82,8 @@ class Reader {
   virtual Result<bool> get(Family family, std::string_view key, std::string& into) = 0;
   // As above without a copy where the index can lend its memory.
   virtual Result<std::optional<io::Slice>> get_slice(Family family, std::string_view key) = 0;
-  virtual std::unique_ptr<Cursor> cursor(Family family, Walk walk) = 0;
+  // `end`, if not empty: keys from it on are not walked; what lies there costs nothing.
+  virtual std::unique_ptr<Cursor> cursor(Family family, Walk walk, std::string_view end = {}) = 0;
 };
 
 class Index {

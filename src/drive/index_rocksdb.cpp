@@ -110,7 +110,13 @@ struct Rocks {
 
 class RocksCursor final : public Cursor {
  public:
-  explicit RocksCursor(rdb::Iterator* it) : it_(it) {}
+  // Options refer to `end`, so it lives here.
+  RocksCursor(rdb::DB& db, rdb::ColumnFamilyHandle* family, rdb::ReadOptions options,
+              std::string_view end)
+      : end_(end), end_slice_(end_) {
+    if (!end_.empty()) options.iterate_upper_bound = &end_slice_;
+    it_.reset(db.NewIterator(options, family));
+  }
   void seek(std::string_view key) override { it_->Seek(slice(key)); }
   void next() override { it_->Next(); }
   bool valid() const override { return it_->Valid(); }
@@ -122,6 +128,8 @@ class RocksCursor final : public Cursor {
   }
 
  private:
+  const std::string end_;
+  const rdb::Slice end_slice_;
   std::unique_ptr<rdb::Iterator> it_;
 };
 
@@ -155,12 +163,11 @@ class RocksReader final : public Reader {
     const io::Bytes bytes = as_bytes(view(lent->value));
     return std::optional<io::Slice>(io::Slice{std::move(lent), bytes});
   }
-  std::unique_ptr<Cursor> cursor(Family family, Walk walk) override {
+  std::unique_ptr<Cursor> cursor(Family family, Walk walk, std::string_view end) override {
     auto options = options_;
     options.prefix_same_as_start = walk == Walk::unit;
     options.total_order_seek = walk == Walk::all;
-    return std::make_unique<RocksCursor>(
-        rocks_->db->NewIterator(options, rocks_->families[at(family)]));
+    return std::make_unique<RocksCursor>(*rocks_->db, rocks_->families[at(family)], options, end);
   }
 
  private:

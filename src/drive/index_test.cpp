@@ -95,6 +95,13 @@ TEST_F(IndexTest, BatchesAreAtomicAndCursorsOrdered) {
   ASSERT_TRUE(cursor->valid());
   cursor->next();
   EXPECT_FALSE(cursor->valid()) << "it stays within the unit";
+  {
+    const std::string end = key(7);
+    cursor = reader->cursor(Family::records, Walk::all, end);
+  }
+  count = 0;
+  for (cursor->seek(""); cursor->valid(); cursor->next()) EXPECT_EQ(cursor->key(), key(count++));
+  EXPECT_EQ(count, 7) << "it ends before its end";
 }
 
 TEST_F(IndexTest, ARolledBackPartOfABatchLeavesNothing) {

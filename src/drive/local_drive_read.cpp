@@ -132,8 +132,12 @@ io::Task<Result<ScanReply>> LocalDrive::scan(ScanRequest request) {
   }
   Core* const c = core.get();
   co_return co_await core->pool.run([c, r = std::move(request)] {
+    const auto quiet = c->mirror.quiet();
     const auto snapshot = c->index->snapshot();
-    return scan_units(*snapshot, r);
+    if (c->mirror.still_quiet(quiet)) return scan_units(*snapshot, r, {});
+    auto pendings = load_pendings(*snapshot);
+    if (!pendings) return Result<ScanReply>(std::move(pendings.error()));
+    return scan_units(*snapshot, r, *pendings);
   });
 }
 

@@ -30,6 +30,8 @@ bool PendingMirror::unchanged(const std::string& unit, std::uint64_t version) co
 }
 
 PendingMirror::Flight PendingMirror::enter(const std::string& unit) {
+  in_flight_.fetch_add(1);
+  entered_.fetch_add(1);
   Shard& s = shard(unit);
   std::lock_guard lock(s.mutex);
   ++s.version;
@@ -69,6 +71,7 @@ void PendingMirror::leave(const std::string& unit) {
   const auto it = s.entries.find(unit);
   CAIRN_ASSERT(it != s.entries.end() && it->second.in_flight > 0);
   if (--it->second.in_flight == 0 && !it->second.pendings) s.entries.erase(it);
+  in_flight_.fetch_sub(1);
 }
 
 void PendingMirror::publish(const std::string& unit, std::shared_ptr<const Pendings> pendings,

@@ -65,6 +65,23 @@ class PendingMirror {
                std::shared_ptr<const SettledState> settled = {});
   std::size_t units() const { return units_.load(std::memory_order_relaxed); }  // with pendings
 
+  // Whether the index holds no pendings at all, over some time: quiet() at its beginning said yes,
+  // and still_quiet() of what it gave says so at its end. What a snapshot in between shows has
+  // none.
+  struct Quiet {
+    bool yes = false;
+    std::uint64_t entered = 0;
+  };
+  Quiet quiet() const {
+    // In this order: what enters after the first is seen by still_quiet(), what entered before by
+    // the others.
+    const auto entered = entered_.load();
+    return {in_flight_.load() == 0 && units_.load() == 0, entered};
+  }
+  bool still_quiet(const Quiet& before) const {
+    return before.yes && entered_.load() == before.entered;
+  }
+
  private:
   friend class Flight;
   void leave(const std::string& unit);
@@ -86,6 +103,8 @@ class PendingMirror {
   std::unique_ptr<std::array<Shard, kShards>> shards_ =
       std::make_unique<std::array<Shard, kShards>>();
   std::atomic<std::size_t> units_{0};
+  std::atomic<std::uint64_t> entered_{0};   // messages, ever
+  std::atomic<std::int64_t> in_flight_{0};  // messages
 };
 
 // The list of a unit without pendings.

@@ -271,11 +271,19 @@ class ModelTest : public testing::DriveFixture,
     request.drive = id;
     request.all_rows = chance(50);
     request.max_units = 1 + roll(4);
-    std::map<model::UnitKey, ScanUnit> seen;
+    struct Seen {
+      std::optional<Stamp> head;
+      bool settled;
+      std::vector<Row> rows;
+    };
+    std::map<model::UnitKey, Seen> seen;
     for (;;) {
       auto reply = executor.run(d.scan(request));
       ASSERT_TRUE(reply) << reply.error().message;
-      for (auto& unit : reply->units) ASSERT_TRUE(seen.emplace(unit.unit, unit).second);
+      for (const auto unit : reply->units) {
+        Seen one{unit.head(), unit.settled(), testing::rows_of(unit)};
+        ASSERT_TRUE(seen.emplace(unit.unit(), std::move(one)).second);
+      }
       if (reply->exhausted) break;
       request.begin = reply->resume;
     }
@@ -284,7 +292,7 @@ class ModelTest : public testing::DriveFixture,
       if (!unit.head()) continue;
       ++known;
       ASSERT_TRUE(seen.contains(key));
-      const ScanUnit& found = seen.at(key);
+      const Seen& found = seen.at(key);
       ASSERT_EQ(found.head, unit.head());
       ASSERT_EQ(found.settled, unit.pendings.empty());
       auto rows = list(unit.rows());

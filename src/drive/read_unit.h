@@ -6,6 +6,7 @@
 #include <string>
 
 #include "drive/drive.h"
+#include "drive/pending_journal.h"
 #include "drive/unit.h"
 
 namespace cairn::drive {
@@ -14,8 +15,9 @@ namespace cairn::drive {
 Result<ReadReply> read_unit(Reader& reader, const ReadRequest& request,
                             std::shared_ptr<const Pendings> pendings);
 
-// Over a snapshot.
-Result<ScanReply> scan_units(Reader& reader, const ScanRequest& request);
+// Over a snapshot; `pendings`: all that it holds (load_pendings).
+Result<ScanReply> scan_units(Reader& reader, const ScanRequest& request,
+                             const PendingUnits& pendings);
 
 // A stored inline shard, verified: not_found, corrupt.
 Result<io::Slice> read_inline_shard(Reader& reader, const model::ValueId& data_id);

@@ -237,6 +237,17 @@ Result<ListedRecord> decode_listed(std::string_view bytes) {
   return record;
 }
 
+bool is_delete_marker(std::string_view bytes) {
+  constexpr std::uint32_t kDeleteMarker = 4;  // fields stand in the order of their numbers
+  if (!has_envelope(bytes)) return false;
+  Reader reader(bytes.substr(1));
+  Field field;
+  while (reader.next(field) && field.number <= kDeleteMarker) {
+    if (field.number == kDeleteMarker) return field.type == Type::varint && field.value == 1;
+  }
+  return false;
+}
+
 std::string encode_parts(const std::vector<DataPart>& parts) {
   std::string out;
   out.reserve(1 + parts.size() * 80);

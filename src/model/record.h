@@ -71,6 +71,9 @@ struct ListedRecord {
   std::string_view meta{};
 };
 Result<ListedRecord> decode_listed(std::string_view bytes);  // corrupt; checks only what it returns
+// Whether a record, as encode_record writes it, is of a delete marker: reads no further than it must. False also of bytes
+// that are no record.
+bool is_delete_marker(std::string_view bytes);
 
 std::string encode_parts(const std::vector<DataPart>& parts);
 Result<std::vector<DataPart>> decode_parts(std::string_view bytes);  // corrupt

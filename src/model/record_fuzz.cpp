@@ -14,6 +14,7 @@ void fuzz_record(std::string_view input) {
   CAIRN_ASSERT(listed && listed->etag == record->etag && listed->size == record->size &&
                listed->meta == record->meta && listed->version == record->version);
   const std::string encoded = model::encode_record(*record);
+  CAIRN_ASSERT(model::is_delete_marker(encoded) == record->delete_marker);
   const auto again = model::decode_record(encoded);
   CAIRN_ASSERT(again && model::encode_record(*again) == encoded);
 }

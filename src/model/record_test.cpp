@@ -221,5 +221,16 @@ TEST(Parts, RoundTripAndGarbage) {
   EXPECT_FALSE(decode_parts(bytes + "\xA2\x06\x01x").has_value());
 }
 
+TEST(Record, ADeleteMarkerIsToldWithoutDecoding) {
+  std::mt19937_64 rng(5);
+  for (int i = 0; i < 2000; ++i) {
+    const Record record = random_record(rng);
+    EXPECT_EQ(is_delete_marker(encode_record(record)), record.delete_marker);
+  }
+  EXPECT_FALSE(is_delete_marker(""));
+  EXPECT_FALSE(is_delete_marker("\x02\x20\x01"));
+  EXPECT_FALSE(is_delete_marker("\x01\x20"));
+}
+
 }  // namespace
 }  // namespace cairn::model

@@ -139,8 +139,17 @@ std::uint16_t UnitKey::part_number() const {
 }
 
 std::string_view UnitKey::lock_key() const {
-  CAIRN_ASSERT(encoded_.size() > kHeader);
-  return std::string_view(encoded_).substr(1, encoded_.size() - 1 - suffix_bytes(kind()));
+  return lock_key_of(encoded_);
+}
+
+std::string_view lock_key_of(std::string_view unit) {
+  CAIRN_ASSERT(unit.size() > kHeader);
+  return unit.substr(1, unit.size() - 1 - suffix_bytes(static_cast<UnitKind>(unit[0])));
+}
+
+std::string_view escaped_key_of(std::string_view unit) {
+  const auto lock = lock_key_of(unit);
+  return lock.substr(8, lock.size() - 9);
 }
 
 std::string escape_key(std::string_view key) {

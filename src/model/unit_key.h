@@ -41,6 +41,10 @@ class UnitKey {
   std::string encoded_;
 };
 
+// Parts of an encoded unit key, which must be one, as views: lock_key(), and the object key as it is escaped there.
+std::string_view lock_key_of(std::string_view unit);
+std::string_view escaped_key_of(std::string_view unit);
+
 // Helpers for ranges of unit keys.
 std::string escape_key(std::string_view key);
 Result<std::string> unescape_key(std::string_view escaped);

@@ -106,5 +106,17 @@ TEST(UnitKey, RangesHoldExactlyTheKeysWithThePrefix) {
             range_begin(UnitKind::part, BucketId{0}, ""));
 }
 
+TEST(UnitKey, PartsOfAnEncodedKeyAreThoseOfTheKey) {
+  UploadId upload;
+  upload.bytes.fill(9);
+  const std::string key("a\0b\x01c", 5);
+  for (const UnitKey& unit :
+       {UnitKey::object(BucketId{1}, key), UnitKey::upload(BucketId{1}, key, upload),
+        UnitKey::part(BucketId{1}, key, upload, 7)}) {
+    EXPECT_EQ(lock_key_of(unit.encoded()), unit.lock_key());
+    EXPECT_EQ(escaped_key_of(unit.encoded()), escape_key(key));
+  }
+}
+
 }  // namespace
 }  // namespace cairn::model

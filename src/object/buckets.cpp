@@ -127,7 +127,7 @@ io::Task<Result<void>> Buckets::prove_empty(model::BucketId id) {
   for (;;) {
     CAIRN_CO_ASSIGN(store::ScanPage page, co_await store_.scan(request));
     for (const store::ScanUnit& unit : page.units) {
-      if (!unit.rows.empty()) {
+      if (!unit.rows().empty()) {
         co_return Error{Code::bucket_not_empty, "The bucket you tried to delete is not empty"};
       }
     }

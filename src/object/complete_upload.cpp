@@ -165,7 +165,7 @@ io::Task<Result<std::optional<PutResult>>> Engine::find_completed(BucketView vie
   for (;;) {
     CAIRN_CO_ASSIGN(store::ScanPage page, co_await store_.scan(request));
     for (const store::ScanUnit& found : page.units) {
-      for (const drive::Row& row : found.rows) {
+      for (const auto row : found.rows()) {
         CAIRN_CO_ASSIGN(const model::Record record, model::decode_record(row.record));
         if (record.data_kind != model::Record::DataKind::parts || record.data.data_id != value)
           continue;

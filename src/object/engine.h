@@ -157,8 +157,7 @@ Error no_such_version(const std::string& key, const VersionId& version);
 Error no_such_upload(const UploadId& upload);
 ObjectInfo make_info(const BucketView& view, std::string key, const model::Record& record,
                      Meta meta, bool is_latest);
-// Of a line of a listing: meta holds only checksum and owner.
-Result<ObjectInfo> listed_info(const BucketView& view, std::string key, const drive::Row& row,
-                               bool is_latest);
+// A line of a listing, of views.
+Result<ListedObject> listed(std::string_view key, const drive::UnitPage::Row& row, bool is_latest);
 
 }  // namespace cairn::object

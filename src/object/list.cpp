@@ -10,6 +10,8 @@ io::Task<Result<ListPage>> Engine::list(ListRequest request) {
   Walker walker(store_, {model::UnitKind::object, view.id, request.prefix, request.delimiter, false,
                          request.max_keys});
   walker.start_after(request.after);
+  page.held = walker.held();
+  page.objects.reserve(std::min<std::size_t>(request.max_keys, 1000));
   for (;;) {
     while (auto entry = walker.take()) {
       // One more than asked for is the proof that the page is not the last.
@@ -22,11 +24,10 @@ io::Task<Result<ListPage>> Engine::list(ListRequest request) {
         page.common_prefixes.push_back(std::move(*common));
         continue;
       }
-      auto& unit = std::get<Walker::Unit>(*entry);
-      CAIRN_CO_ASSIGN(ObjectInfo info,
-                      listed_info(view, std::move(unit.key), unit.unit.rows.front(), true));
-      page.next = info.key;
-      page.objects.push_back(std::move(info));
+      const auto& unit = std::get<Walker::Unit>(*entry);
+      CAIRN_CO_ASSIGN(const ListedObject object, listed(unit.key, unit.unit.rows().front(), true));
+      page.next = object.key;
+      page.objects.push_back(object);
     }
     CAIRN_CO_ASSIGN(const bool more, co_await walker.refill());
     if (!more) co_return page;

@@ -5,11 +5,11 @@
 namespace cairn::object {
 namespace {
 
-Result<UploadInfo> listed(Walker::Unit unit) {
-  CAIRN_ASSIGN(const model::Record record, model::decode_record(unit.unit.rows.front().record));
+Result<UploadInfo> listed(const Walker::Unit& unit) {
+  CAIRN_ASSIGN(const model::Record record, model::decode_record(unit.unit.rows().front().record));
   UploadInfo info;
-  info.key = std::move(unit.key);
-  info.upload = unit.unit.unit.upload_id();
+  info.key = unit.key;
+  info.upload = unit.unit.unit().upload_id();
   info.initiated_ms = record.modified_ms;
   info.storage_class = record.storage_class.empty() ? "STANDARD" : record.storage_class;
   CAIRN_ASSIGN(info.meta, decode_meta(record.meta));
@@ -42,7 +42,7 @@ io::Task<Result<ListUploadsPage>> Engine::list_uploads(ListUploadsRequest reques
         page.common_prefixes.push_back(std::move(*common));
         continue;
       }
-      CAIRN_CO_ASSIGN(UploadInfo info, listed(std::get<Walker::Unit>(std::move(*entry))));
+      CAIRN_CO_ASSIGN(UploadInfo info, listed(std::get<Walker::Unit>(*entry)));
       page.next_key = info.key;
       page.next_upload = info.upload;
       page.uploads.push_back(std::move(info));

@@ -8,22 +8,23 @@ namespace {
 // Where the rows after the marker begin. Rows are ordered by the time of creation, newest first, so
 // a version that is gone by now still marks its place; "null" has no place of its own: where it is
 // gone all rows are shown again rather than one be missed.
-std::size_t after_marker(const std::vector<drive::Row>& rows, const VersionId& marker) {
-  if (!marker.null) {
-    std::size_t at = 0;
-    while (at < rows.size() && rows[at].order >= marker.order) ++at;
-    return at;
+std::size_t after_marker(const drive::UnitPage::Rows& rows, const VersionId& marker) {
+  std::size_t at = 0;
+  for (const auto row : rows) {
+    if (marker.null) {
+      const auto record = model::decode_listed(row.record);
+      if (record && record->version.null) return at + 1;
+    } else if (row.order < marker.order) {
+      return at;
+    }
+    ++at;
   }
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    const auto record = model::decode_record(rows[i].record);
-    if (record && record->version.null) return i + 1;
-  }
-  return 0;
+  return marker.null ? 0 : at;
 }
 
 class Page {
  public:
-  Page(const ListVersionsRequest& request, BucketView view) : request_(request), view_(view) {}
+  explicit Page(const ListVersionsRequest& request) : request_(request) {}
   ListVersionsPage page{};
 
   // False: the page is full, and this would not fit.
@@ -35,16 +36,17 @@ class Page {
     return true;
   }
   Result<bool> add(const Walker::Unit& unit) {
-    std::size_t row = 0;
-    if (request_.version_marker && unit.key == request_.key_marker) {
-      row = after_marker(unit.unit.rows, *request_.version_marker);
-    }
-    for (; row < unit.unit.rows.size(); ++row) {
+    const auto rows = unit.unit.rows();
+    std::size_t passed = 0, at = 0;
+    if (request_.version_marker && unit.key == request_.key_marker)
+      passed = after_marker(rows, *request_.version_marker);
+    for (const auto row : rows) {
+      if (at++ < passed) continue;
       if (full()) return false;
-      CAIRN_ASSIGN(ObjectInfo info, listed_info(view_, unit.key, unit.unit.rows[row], row == 0));
+      CAIRN_ASSIGN(const ListedObject object, listed(unit.key, row, at == 1));
       page.next_key = unit.key;
-      page.next_version = info.version;
-      page.versions.push_back(std::move(info));
+      page.next_version = object.version;
+      page.versions.push_back(object);
     }
     return true;
   }
@@ -55,7 +57,6 @@ class Page {
     return page.truncated;
   }
   const ListVersionsRequest& request_;
-  const BucketView view_;
 };
 
 }  // namespace
@@ -75,7 +76,8 @@ io::Task<Result<ListVersionsPage>> Engine::list_versions(ListVersionsRequest req
   } else {
     walker.start_after(request.key_marker);
   }
-  Page out(request, view);
+  Page out(request);
+  out.page.held = walker.held();
   for (;;) {
     while (auto entry = walker.take()) {
       auto added = std::holds_alternative<std::string>(*entry)

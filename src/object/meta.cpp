@@ -114,22 +114,43 @@ Result<Meta> decode_meta(std::string_view bytes) {
   return meta;
 }
 
-Result<Meta> decode_listed_meta(std::string_view bytes) {
+namespace {
+
+Result<ListedMeta::Checksum> decode_listed_checksum(std::string_view bytes) {
+  std::uint64_t algorithm = 0, type = 0;
+  std::size_t value = 0;
+  model::wire::Reader reader(bytes);
+  model::wire::Field field;
+  while (reader.next(field)) {
+    const bool number = field.type == model::wire::Type::varint;
+    if (number && field.number == pb::Checksum::kAlgorithmFieldNumber) algorithm = field.value;
+    if (number && field.number == pb::Checksum::kTypeFieldNumber) type = field.value;
+    if (field.type == model::wire::Type::bytes && field.number == pb::Checksum::kValueFieldNumber) {
+      value = field.bytes.size();
+    }
+  }
+  if (reader.malformed()) return Error{Code::corrupt, "object metadata: not a message"};
+  const auto known = known_checksum(static_cast<std::uint32_t>(algorithm));
+  const auto kind = known_type(static_cast<std::uint32_t>(type));
+  if (!known || !kind || value != crypto::checksum_bytes(*known))
+    return Error{Code::corrupt, "object metadata: a checksum that is none"};
+  return ListedMeta::Checksum{*known, *kind};
+}
+
+}  // namespace
+
+Result<ListedMeta> decode_listed_meta(std::string_view bytes) {
   if (bytes.empty() || bytes[0] != kFormatVersion) {
     return Error{Code::corrupt, "object metadata: unknown format version"};
   }
-  Meta meta;
+  ListedMeta meta;
   model::wire::Reader reader(bytes.substr(1));
   model::wire::Field field;
   while (reader.next(field)) {
     if (field.type != model::wire::Type::bytes) continue;
     if (field.number == pb::Meta::kOwnerFieldNumber) meta.owner = field.bytes;
     if (field.number != pb::Meta::kChecksumFieldNumber) continue;
-    pb::Checksum checksum;
-    if (!checksum.ParseFromArray(field.bytes.data(), static_cast<int>(field.bytes.size()))) {
-      return Error{Code::corrupt, "object metadata: not a message"};
-    }
-    CAIRN_ASSIGN(meta.checksum, decode_checksum(checksum));
+    CAIRN_ASSIGN(meta.checksum, decode_listed_checksum(field.bytes));
   }
   if (reader.malformed()) return Error{Code::corrupt, "object metadata: not a message"};
   return meta;

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -42,7 +43,15 @@ struct Meta {
 
 std::string encode_meta(const Meta& meta);
 Result<Meta> decode_meta(std::string_view bytes);  // corrupt
-// Only checksum and owner: what a line of a listing shows. corrupt.
-Result<Meta> decode_listed_meta(std::string_view bytes);
+// What a line of a listing shows. The view points into the bytes that were decoded.
+struct ListedMeta {
+  struct Checksum {
+    crypto::Checksum algorithm{};
+    ChecksumType type{};
+  };
+  std::optional<Checksum> checksum{};
+  std::string_view owner{};
+};
+Result<ListedMeta> decode_listed_meta(std::string_view bytes);  // corrupt
 
 }  // namespace cairn::object

@@ -15,7 +15,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     auto again = decode_meta(once);
     CAIRN_ASSERT(again.has_value());
     CAIRN_ASSERT(encode_meta(*again) == once);
-    CAIRN_ASSERT(decode_listed_meta(once).has_value());
+    const auto listed = decode_listed_meta(once);
+    CAIRN_ASSERT(listed && listed->owner == again->owner);
+    CAIRN_ASSERT(listed->checksum.has_value() == again->checksum.has_value());
+    CAIRN_ASSERT(!listed->checksum || (listed->checksum->algorithm == again->checksum->algorithm &&
+                                       listed->checksum->type == again->checksum->type));
   }
   if (auto bucket = decode_bucket("name", bytes)) {
     const std::string once = encode_bucket(bucket->info, bucket->unknown);

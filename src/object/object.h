@@ -13,6 +13,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/error.h"
@@ -179,8 +180,21 @@ struct ListRequest {
   std::string after{};  // keys and common prefixes strictly after it (marker, start-after, token)
   std::size_t max_keys = 1000;  // keys and common prefixes together
 };
+// A line of a listing. Views point into `held` of its page.
+struct ListedObject {
+  std::string_view key{};
+  VersionId version{};
+  bool delete_marker = false;
+  bool is_latest = true;
+  std::uint64_t size = 0;
+  std::int64_t modified_ms = 0;
+  std::string_view etag{};
+  std::string_view storage_class{};  // empty: STANDARD
+  ListedMeta meta{};
+};
 struct ListPage {
-  std::vector<ObjectInfo> objects{};  // meta carries only the checksum algorithm and owner
+  std::vector<ListedObject> objects{};
+  std::shared_ptr<const void> held{};
   std::vector<std::string> common_prefixes{};
   bool truncated = false;
   std::string next{};  // `after` of the next page: the last key or common prefix returned
@@ -194,7 +208,8 @@ struct ListVersionsRequest {
   std::size_t max_keys = 1000;
 };
 struct ListVersionsPage {
-  std::vector<ObjectInfo> versions{};  // delete markers among them, in order
+  std::vector<ListedObject> versions{};  // delete markers among them, in order
+  std::shared_ptr<const void> held{};
   std::vector<std::string> common_prefixes{};
   bool truncated = false;
   std::string next_key{};

@@ -34,21 +34,22 @@ io::Task<Result<SweepStep>> Engine::sweep(std::string cursor) {
 
   std::vector<model::UnitKey> gone;
   std::map<model::UnitKey, bool> uploads;  // of the parts in this step: does it stand?
-  for (store::ScanUnit& unit : page.units) {
-    if (unit.rows.empty()) continue;
-    bool stands = std::ranges::find(buckets, unit.unit.bucket()) != buckets.end();
+  for (const store::ScanUnit& found : page.units) {
+    if (found.rows().empty()) continue;
+    model::UnitKey unit = found.unit();
+    bool stands = std::ranges::find(buckets, unit.bucket()) != buckets.end();
     if (parts && stands) {
       const auto upload =
-          model::UnitKey::upload(unit.unit.bucket(), unit.unit.object_key(), unit.unit.upload_id());
+          model::UnitKey::upload(unit.bucket(), unit.object_key(), unit.upload_id());
       auto known = uploads.find(upload);
       if (known == uploads.end()) {
-        auto found = co_await store_.find(upload, store::Selector{});
-        if (!found && found.code() != Code::not_found) co_return found.error();
-        known = uploads.emplace(upload, found.has_value()).first;
+        auto stored = co_await store_.find(upload, store::Selector{});
+        if (!stored && stored.code() != Code::not_found) co_return stored.error();
+        known = uploads.emplace(upload, stored.has_value()).first;
       }
       stands = known->second;
     }
-    if (!stands) gone.push_back(std::move(unit.unit));
+    if (!stands) gone.push_back(std::move(unit));
   }
   SweepStep step;
   step.removed = co_await remove_units(std::move(gone));

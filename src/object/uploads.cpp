@@ -65,10 +65,10 @@ io::Task<Result<std::vector<Engine::StoredPart>>> Engine::stored_parts(model::Bu
     request.max_units = std::min<std::size_t>(limit - parts.size(), 1000);
     CAIRN_CO_ASSIGN(store::ScanPage page, co_await store_.scan(std::move(request)));
     for (const store::ScanUnit& unit : page.units) {
-      if (unit.rows.empty()) continue;
+      if (unit.rows().empty()) continue;
       StoredPart part;
-      part.number = unit.unit.part_number();
-      CAIRN_CO_ASSIGN(part.record, model::decode_record(unit.rows.front().record));
+      part.number = unit.unit().part_number();
+      CAIRN_CO_ASSIGN(part.record, model::decode_record(unit.rows().front().record));
       CAIRN_CO_ASSIGN(Meta meta, decode_meta(part.record.meta));
       part.checksum = std::move(meta.checksum);
       part.record.meta.clear();
@@ -124,8 +124,8 @@ io::Task<void> Engine::run_removal(Engine* self, io::Gate::Pass pass, model::Buc
     auto page = co_await self->store_.scan(std::move(request));
     if (!page) break;
     std::vector<model::UnitKey> units;
-    for (store::ScanUnit& unit : page->units) {
-      if (!unit.rows.empty()) units.push_back(std::move(unit.unit));
+    for (const store::ScanUnit& unit : page->units) {
+      if (!unit.rows().empty()) units.push_back(unit.unit());
     }
     const std::size_t wanted = units.size();
     const std::size_t removed = co_await self->remove_units(std::move(units));

@@ -31,21 +31,19 @@ ObjectInfo make_info(const BucketView& view, std::string key, const model::Recor
   return info;
 }
 
-Result<ObjectInfo> listed_info(const BucketView& view, std::string key, const drive::Row& row,
-                               bool is_latest) {
+Result<ListedObject> listed(std::string_view key, const drive::UnitPage::Row& row, bool is_latest) {
   CAIRN_ASSIGN(const model::ListedRecord record, model::decode_listed(row.record));
-  ObjectInfo info;
-  CAIRN_ASSIGN(info.meta, decode_listed_meta(record.meta));
-  info.key = std::move(key);
-  info.version = record.version;
-  info.bucket_versioned = view.versioned();
-  info.delete_marker = record.delete_marker;
-  info.is_latest = is_latest;
-  info.size = record.size;
-  info.modified_ms = record.modified_ms;
-  info.etag = record.etag;
-  if (!record.storage_class.empty()) info.storage_class = record.storage_class;
-  return info;
+  ListedObject out;
+  CAIRN_ASSIGN(out.meta, decode_listed_meta(record.meta));
+  out.key = key;
+  out.version = record.version;
+  out.delete_marker = record.delete_marker;
+  out.is_latest = is_latest;
+  out.size = record.size;
+  out.modified_ms = record.modified_ms;
+  out.etag = record.etag;
+  out.storage_class = record.storage_class;
+  return out;
 }
 
 namespace {

@@ -6,10 +6,21 @@ namespace cairn::object {
 namespace {
 
 constexpr std::size_t kMaxBatch = 1001;  // a full page and the proof that more follows
-// With a delimiter a read may turn out to lie beneath one common prefix: begin small, grow while
-// that is not so.
+// With a delimiter that the drives are not asked to roll up by, a read may turn out to lie beneath
+// one common prefix: begin small, grow while that is not so.
 constexpr std::size_t kFirstBatch = 64;
 constexpr std::size_t kMinBatch = 16;
+
+// Where keys are stored, the bytes 00 and 01 are escaped by 01 01 and 01 02. A delimiter that
+// begins with another byte than those of an escape is found there exactly where it is in the key.
+std::optional<drive::ScanRequest::Groups> groups_of(const Walker::Options& options) {
+  if (options.delimiter.empty() || static_cast<unsigned char>(options.delimiter[0]) <= 2)
+    return std::nullopt;
+  drive::ScanRequest::Groups out;
+  out.delimiter = model::escape_key(options.delimiter);
+  out.from = model::range_begin(options.kind, options.bucket, options.prefix).size();
+  return out;
+}
 
 }  // namespace
 
@@ -19,7 +30,8 @@ Walker::Walker(store::Store& store, Options options)
       begin_(model::range_begin(options_.kind, options_.bucket, options_.prefix)),
       end_(model::range_end(options_.kind, options_.bucket, options_.prefix)),
       left_(options_.wanted + 1),
-      batch_(options_.delimiter.empty() ? kMaxBatch : kFirstBatch) {}
+      groups_(groups_of(options_)),
+      batch_(options_.delimiter.empty() || groups_ ? kMaxBatch : kFirstBatch) {}
 
 void Walker::start_at(std::string begin) {
   begin_ = std::max(begin_, std::move(begin));
@@ -40,37 +52,46 @@ void Walker::start_after(const std::string& marker) {
   start_within(marker, std::move(after));
 }
 
-std::optional<std::string> Walker::common_prefix(const std::string& key) const {
+std::optional<std::string> Walker::common_prefix(std::string_view key) const {
   if (options_.delimiter.empty() || !key.starts_with(options_.prefix)) return std::nullopt;
   const std::size_t at = key.find(options_.delimiter, options_.prefix.size());
-  if (at == std::string::npos) return std::nullopt;
-  return key.substr(0, at + options_.delimiter.size());
+  if (at == std::string_view::npos) return std::nullopt;
+  return std::string(key.substr(0, at + options_.delimiter.size()));
+}
+
+std::string_view Walker::key_of(const store::ScanUnit& unit) {
+  const std::string_view escaped = model::escaped_key_of(unit.key());
+  if (escaped.find('\x01') == std::string_view::npos) return escaped;
+  return held_->keys.emplace_back(unit.unit().object_key());
 }
 
 void Walker::skip_beneath(const std::string& common) {
   skip_until_ = model::range_end(options_.kind, options_.bucket, common);
-  const auto from = units_.begin() + static_cast<std::ptrdiff_t>(at_);
-  const auto next = std::partition_point(from, units_.end(), [this](const store::ScanUnit& u) {
-    return u.unit.encoded() < skip_until_;
-  });
-  at_ = static_cast<std::size_t>(next - units_.begin());
+  const auto& units = page_.units;
+  const auto from = units.begin() + static_cast<std::ptrdiff_t>(at_);
+  const auto next = std::partition_point(
+      from, units.end(), [this](const store::ScanUnit& u) { return u.key() < skip_until_; });
+  at_ = static_cast<std::size_t>(next - units.begin());
 }
 
 std::optional<Walker::Entry> Walker::take() {
-  while (at_ < units_.size()) {
-    store::ScanUnit& unit = units_[at_];
-    if (unit.rows.empty()) {
+  while (at_ < page_.units.size()) {
+    const store::ScanUnit& unit = page_.units[at_];
+    if (unit.rows().empty()) {
       ++at_;
       continue;
     }
     if (left_ > 1) --left_;
-    std::string key = unit.unit.object_key();
+    const std::string_view key = key_of(unit);
     if (auto common = common_prefix(key)) {
       skip_beneath(*common);
       return Entry(std::move(*common));
     }
     ++at_;
-    return Entry(Unit{std::move(key), std::move(unit)});
+    // Pages that nothing was taken from are not kept.
+    for (auto& page : page_.pages) held_->pages.push_back(std::move(page));
+    page_.pages.clear();
+    return Entry(Unit{key, unit});
   }
   return std::nullopt;
 }
@@ -79,7 +100,7 @@ io::Task<Result<bool>> Walker::refill() {
   const bool beneath = begin_ < skip_until_;  // the last read ended beneath a common prefix
   if (beneath) begin_ = skip_until_;
   if (exhausted_ || begin_ >= end_) co_return false;
-  if (!options_.delimiter.empty() && !units_.empty()) {
+  if (!options_.delimiter.empty() && !groups_ && !page_.units.empty()) {
     batch_ = beneath ? kMinBatch : std::min(batch_ * 2, kMaxBatch);
   }
   store::ScanRequest request;
@@ -88,11 +109,11 @@ io::Task<Result<bool>> Walker::refill() {
   request.max_units = std::min(batch_, left_);
   request.all_rows = options_.all_rows;
   request.include_delete_markers = options_.all_rows;
-  CAIRN_CO_ASSIGN(store::ScanPage page, co_await store_.scan(std::move(request)));
-  units_ = std::move(page.units);
+  request.groups = groups_;
+  CAIRN_CO_ASSIGN(page_, co_await store_.scan(std::move(request)));
   at_ = 0;
-  exhausted_ = page.exhausted;
-  begin_ = std::move(page.resume);
+  exhausted_ = page_.exhausted;
+  begin_ = std::move(page_.resume);
   co_return true;
 }
 

@@ -1,11 +1,13 @@
 // Walks the units of one kind in a bucket in key order, and rolls keys up into common prefixes.
 //
-// A common prefix is passed by seeking to the first key after it: what is beneath it is not read,
-// however much that is. Single-threaded. Usage: take() until it has nothing; then refill(), until
-// that says that nothing follows.
+// A common prefix is passed by seeking to the first key after it, where the keys are read: what is
+// beneath it is not read, however much that is. Single-threaded. Usage: take() until it has
+// nothing; then refill(), until that says that nothing follows.
 #pragma once
 
 #include <cstddef>
+#include <deque>
+#include <memory>
 #include <optional>
 #include <string>
 #include <variant>
@@ -26,8 +28,9 @@ class Walker {
     bool all_rows = false;      // every version, delete markers included
     std::size_t wanted = 1000;  // about how many entries will be taken: sizes the reads
   };
+  // Views are valid while held() is kept.
   struct Unit {
-    std::string key;
+    std::string_view key;
     store::ScanUnit unit;
   };
   using Entry = std::variant<std::string, Unit>;  // a common prefix, or a unit
@@ -41,12 +44,19 @@ class Walker {
   // Both: after the whole common prefix that `marker` lies in, if it does.
 
   std::optional<Entry> take();
+  // What the units that were taken are views of.
+  std::shared_ptr<const void> held() const { return held_; }
   // Reads on. False: proven that nothing follows. REQUIRES: take() had nothing.
   io::Task<Result<bool>> refill();
 
  private:
+  struct Held {
+    std::vector<std::shared_ptr<const drive::UnitPage>> pages{};
+    std::deque<std::string> keys{};  // those that are stored escaped
+  };
   void start_at(std::string begin);
-  std::optional<std::string> common_prefix(const std::string& key) const;
+  std::string_view key_of(const store::ScanUnit& unit);
+  std::optional<std::string> common_prefix(std::string_view key) const;
   void skip_beneath(const std::string& common);
 
   store::Store& store_;
@@ -56,9 +66,11 @@ class Walker {
   bool exhausted_ = false;
   std::size_t
       left_;  // entries that will still be taken, the one that proves that more follows among them
-  std::size_t batch_;  // units to read at once
-  std::vector<store::ScanUnit> units_{};
+  const std::optional<drive::ScanRequest::Groups> groups_;  // asked of the drives
+  std::size_t batch_;                                       // units to read at once
+  store::ScanPage page_{};
   std::size_t at_ = 0;
+  const std::shared_ptr<Held> held_ = std::make_shared<Held>();
 };
 
 }  // namespace cairn::object

@@ -72,29 +72,43 @@ void write_owner(XmlWriter& xml, std::string_view element, std::string_view owne
   xml.close(element);
 }
 
-std::string_view shown_class(const std::string& storage_class) {
-  return storage_class.empty() ? std::string_view("STANDARD") : std::string_view(storage_class);
+std::string_view shown_class(std::string_view storage_class) {
+  return storage_class.empty() ? std::string_view("STANDARD") : storage_class;
 }
 
-void write_listed_checksum(XmlWriter& xml, const object::Meta& meta) {
-  if (!meta.checksum) return;
-  xml.text("ChecksumAlgorithm", crypto::checksum_name(meta.checksum->algorithm));
-  xml.text("ChecksumType", type_text(meta.checksum->type));
+void write_modified(XmlWriter& xml, std::int64_t modified_ms) {
+  xml.markup("<LastModified>");
+  xml.markup(Iso8601(modified_ms).view());
+  xml.markup("</LastModified>");
 }
 
-void write_contents(XmlWriter& xml, NameWriter& names, const object::ObjectInfo& info,
+void write_listed_data(XmlWriter& xml, const object::ListedObject& object) {
+  xml.markup("<ETag>&quot;");
+  xml.raw_text(object.etag);
+  xml.markup("&quot;</ETag>");
+  if (const auto& checksum = object.meta.checksum) {
+    xml.markup("<ChecksumAlgorithm>");
+    xml.markup(crypto::checksum_name(checksum->algorithm));
+    xml.markup("</ChecksumAlgorithm><ChecksumType>");
+    xml.markup(type_text(checksum->type));
+    xml.markup("</ChecksumType>");
+  }
+  xml.markup("<Size>");
+  xml.number_text(object.size);
+  xml.markup("</Size>");
+}
+
+void write_contents(XmlWriter& xml, NameWriter& names, const object::ListedObject& object,
                     std::string_view account, bool with_owner) {
-  xml.open("Contents");
-  names("Key", info.key);
-  xml.text("LastModified", iso8601(info.modified_ms));
-  xml.text("ETag", quote_etag(info.etag));
-  write_listed_checksum(xml, info.meta);
-  xml.number("Size", info.size);
+  xml.markup("<Contents>");
+  names("Key", object.key);
+  write_modified(xml, object.modified_ms);
+  write_listed_data(xml, object);
   if (with_owner)
-    write_owner(xml, "Owner",
-                info.meta.owner.empty() ? account : std::string_view(info.meta.owner));
-  xml.text("StorageClass", shown_class(info.storage_class));
-  xml.close("Contents");
+    write_owner(xml, "Owner", object.meta.owner.empty() ? account : object.meta.owner);
+  xml.markup("<StorageClass>");
+  xml.raw_text(shown_class(object.storage_class));
+  xml.markup("</StorageClass></Contents>");
 }
 
 }  // namespace cairn::s3

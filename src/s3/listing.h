@@ -42,11 +42,12 @@ void append_url_encoded(std::string& out, std::string_view text);
 void write_owner(XmlWriter& xml, std::string_view element, std::string_view owner);
 
 // <Contents> of ListObjects and ListObjectsV2.
-void write_contents(XmlWriter& xml, NameWriter& names, const object::ObjectInfo& info,
+void write_contents(XmlWriter& xml, NameWriter& names, const object::ListedObject& object,
                     std::string_view account, bool with_owner);
-// ChecksumAlgorithm and ChecksumType of a listed object.
-void write_listed_checksum(XmlWriter& xml, const object::Meta& meta);
-std::string_view shown_class(const std::string& storage_class);
+// LastModified, ETag, ChecksumAlgorithm, ChecksumType and Size of a listed object.
+void write_modified(XmlWriter& xml, std::int64_t modified_ms);
+void write_listed_data(XmlWriter& xml, const object::ListedObject& object);
+std::string_view shown_class(std::string_view storage_class);
 
 // What max-keys=0 answers: nothing of an existing bucket, not truncated. no_such_bucket.
 template <class Page>

@@ -1,5 +1,6 @@
 #include "s3/time_text.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 
@@ -8,19 +9,36 @@
 
 namespace cairn::s3 {
 
-std::string iso8601(std::int64_t unix_ms) {
+Iso8601::Iso8601(std::int64_t unix_ms) {
   using namespace std::chrono;
   const auto second = floor<seconds>(sys_time<milliseconds>(milliseconds(unix_ms)));
   const auto day = floor<days>(second);
   const year_month_day date(day);
   const hh_mm_ss clock(second - day);
-  char text[40];
-  const int length = std::snprintf(
-      text, sizeof text, "%04d-%02u-%02uT%02d:%02d:%02d.000Z", static_cast<int>(date.year()),
-      static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
-      static_cast<int>(clock.hours().count()), static_cast<int>(clock.minutes().count()),
-      static_cast<int>(clock.seconds().count()));
-  return {text, static_cast<std::size_t>(length)};
+  const int y = static_cast<int>(date.year());
+  if (y < 0 || y > 9999) {
+    const int length = std::snprintf(
+        text_.data(), text_.size(), "%04d-%02u-%02uT%02d:%02d:%02d.000Z", y,
+        static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
+        static_cast<int>(clock.hours().count()), static_cast<int>(clock.minutes().count()),
+        static_cast<int>(clock.seconds().count()));
+    length_ = static_cast<std::size_t>(length);
+    return;
+  }
+  static constexpr std::string_view shape = "0000-00-00T00:00:00.000Z";
+  std::ranges::copy(shape, text_.begin());
+  length_ = shape.size();
+  const auto two = [this](std::size_t at, unsigned value) {
+    text_[at] = static_cast<char>('0' + value / 10);
+    text_[at + 1] = static_cast<char>('0' + value % 10);
+  };
+  two(0, static_cast<unsigned>(y) / 100);
+  two(2, static_cast<unsigned>(y) % 100);
+  two(5, static_cast<unsigned>(date.month()));
+  two(8, static_cast<unsigned>(date.day()));
+  two(11, static_cast<unsigned>(clock.hours().count()));
+  two(14, static_cast<unsigned>(clock.minutes().count()));
+  two(17, static_cast<unsigned>(clock.seconds().count()));
 }
 
 std::optional<std::int64_t> parse_time(std::string_view text) {

@@ -19,6 +19,15 @@ void append_reference(std::string& out, unsigned code_point) {
   out += ';';
 }
 
+// Bytes that may have to be written in another way.
+constexpr auto kSpecial = [] {
+  std::array<bool, 256> special{};
+  for (unsigned c = 0; c < 0x20; ++c) special[c] = true;
+  for (const unsigned char c : {'&', '<', '>', '"'}) special[c] = true;
+  special[0xEF] = true;
+  return special;
+}();
+
 std::string_view local_name(const char* name) {
   const std::string_view full(name);
   const auto colon = full.rfind(':');
@@ -107,6 +116,10 @@ bool is_utf8(std::string_view text) {
 }
 
 void append_xml_text(std::string& out, std::string_view text) {
+  if (std::ranges::none_of(text, [](char c) { return kSpecial[static_cast<unsigned char>(c)]; })) {
+    out.append(text);
+    return;
+  }
   std::size_t plain = 0;  // start of the run not yet copied
   const auto flush = [&](std::size_t end) { out.append(text, plain, end - plain); };
   for (std::size_t i = 0; i < text.size(); ++i) {
@@ -175,11 +188,15 @@ void XmlWriter::text(std::string_view name, std::string_view value) {
   close(name);
 }
 
-void XmlWriter::number(std::string_view name, std::uint64_t value) {
-  std::array<char, 24> digits{};
+void XmlWriter::number_text(std::uint64_t value) {
+  std::array<char, 24> digits;
   const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), value).ptr;
-  open(name);
   out_.append(digits.data(), end);
+}
+
+void XmlWriter::number(std::string_view name, std::uint64_t value) {
+  open(name);
+  number_text(value);
   close(name);
 }
 

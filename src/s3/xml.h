@@ -30,6 +30,9 @@ class XmlWriter {
   void open(std::string_view name);
   void close(std::string_view name);
   void text(std::string_view name, std::string_view value);
+  // As it is: markup.
+  void markup(std::string_view text) { out_ += text; }
+  void number_text(std::uint64_t value);
   void raw_text(std::string_view value) { append_xml_text(out_, value); }  // inside an open element
   void number(std::string_view name, std::uint64_t value);
   void boolean(std::string_view name, bool value) { text(name, value ? "true" : "false"); }

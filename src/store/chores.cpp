@@ -280,8 +280,9 @@ io::Task<void> Chores::look_for_empty(std::shared_ptr<Device> device) {
     const auto page = co_await Core::call<drive::ScanReply>(device, core_.options.call_deadline,
                                                             device->drive()->scan(request));
     if (!page || page->refusal != Refusal::none) co_return;
-    for (const auto& unit : page->units) {
-      if (unit.head && unit.settled && unit.exact && unit.rows.empty()) emptied(unit.unit);
+    for (const auto unit : page->units) {
+      if (unit.has_head() && unit.settled() && unit.exact() && unit.rows().empty())
+        emptied(unit.unit());
     }
     if (page->exhausted) co_return;
     request.begin = page->resume;

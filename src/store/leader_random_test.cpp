@@ -130,7 +130,7 @@ class Walk {
     if (!page) return;
     std::map<std::string, std::string> seen;
     for (const auto& unit : page->units) {
-      seen[unit.unit.object_key()] = model::decode_record(unit.rows[0].record)->etag;
+      seen[unit.unit().object_key()] = model::decode_record(unit.rows().front().record)->etag;
     }
     for (auto& [key, history] : histories_) {
       const auto it = seen.find(key);

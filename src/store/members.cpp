@@ -8,6 +8,10 @@ model::PartitionId Members::partition_of(const model::UnitKey& unit) const {
   return hashing_.partition_of(unit);
 }
 
+model::PartitionId Members::partition_of(std::string_view lock_key) const {
+  return placement::partition_of(lock_key, hashing_.partitions.size());
+}
+
 std::shared_ptr<const PartitionView> Members::view(model::PartitionId partition) const {
   CAIRN_ASSERT(partition.value < cells_.size());
   const Cell& cell = *cells_[partition.value];

@@ -154,6 +154,7 @@ class Members {
   Members& operator=(const Members&) = delete;
 
   model::PartitionId partition_of(const model::UnitKey& unit) const;
+  model::PartitionId partition_of(std::string_view lock_key) const;
   std::size_t partitions() const { return cells_.size(); }
   std::shared_ptr<const PartitionView> view(model::PartitionId partition) const;
   std::shared_ptr<const PartitionView> view_of(const model::UnitKey& unit) const {

@@ -23,13 +23,14 @@ class Scanner {
 
  private:
   struct Stream;
-  struct Merge;
+  struct Voters;
+  class Merge;
   io::Task<Result<ScanPage>> attempt(const ScanRequest& request,
                                      const std::set<model::DriveId>& excluded,
                                      std::set<model::DriveId>& failed);
   Result<std::vector<Stream>> choose(const std::set<model::DriveId>& excluded) const;
   io::Task<Result<void>> fill(Merge& merge, std::set<model::DriveId>& failed);
-  io::Task<Result<void>> settle_doubts(const ScanRequest& request, std::vector<ScanUnit>& units,
+  io::Task<Result<void>> settle_doubts(const ScanRequest& request, ScanPage& page,
                                        const std::vector<std::size_t>& doubtful);
   io::Task<Result<std::vector<drive::Row>>> decided_rows(model::UnitKey unit, bool all_rows);
 

@@ -121,13 +121,15 @@ struct ScanRequest {
   bool all_rows = false;
   bool include_delete_markers =
       false;  // units whose latest version is a delete marker, when not all_rows
+  // Rolls keys up (drive::ScanRequest::Groups): behind a unit that is shown, the rest of its group
+  // is left out as a rule, but not always. Groups::markers is not looked at here.
+  std::optional<drive::ScanRequest::Groups> groups{};
 };
-struct ScanUnit {
-  model::UnitKey unit;
-  std::vector<drive::Row> rows{};  // newest first; record stays encoded until someone needs it
-};
+using ScanUnit = drive::UnitPage::Unit;  // rows newest first; records stay encoded until needed
+// Units are views into `pages`, wherever those are moved.
 struct ScanPage {
   std::vector<ScanUnit> units{};
+  std::vector<std::shared_ptr<const drive::UnitPage>> pages{};
   bool exhausted = false;  // proven: nothing follows
   std::string resume{};
 };

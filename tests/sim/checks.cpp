@@ -50,8 +50,10 @@ io::Task<void> Workload::check_versions(Key* key) {
     w_.fail("versions cannot be listed: " + page.error().message);
     co_return;
   }
-  std::vector<drive::Row> rows;
-  if (!page->units.empty()) rows = page->units[0].rows;
+  std::vector<drive::UnitPage::Row> rows;
+  if (!page->units.empty()) {
+    for (const auto row : page->units[0].rows()) rows.push_back(row);
+  }
   for (const auto& tried : key->versions) {
     if (!tried.done) continue;
     const bool there =

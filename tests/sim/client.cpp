@@ -411,10 +411,12 @@ io::Task<bool> Workload::list(LeaderPtr leader, bool must) {
       co_return false;
     }
     for (const auto& unit : page->units) {
-      const auto record = unit.rows.empty() ? Result<model::Record>(Error{Code::corrupt, "no row"})
-                                            : model::decode_record(unit.rows[0].record);
-      if (!record || !seen.emplace(unit.unit.object_key(), record->etag).second) {
-        w_.fail("a listing shows " + unit.unit.object_key() + " twice or without a record");
+      const auto rows = unit.rows();
+      const std::string name = unit.unit().object_key();
+      const auto record = rows.empty() ? Result<model::Record>(Error{Code::corrupt, "no row"})
+                                       : model::decode_record(rows.front().record);
+      if (!record || !seen.emplace(name, record->etag).second) {
+        w_.fail("a listing shows " + name + " twice or without a record");
         co_return false;
       }
     }

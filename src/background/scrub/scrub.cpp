@@ -118,12 +118,12 @@ io::Task<bool> Scrub::pass() {
       log::warn("scrub waits", {{"reason", page.error().message}});
       co_return false;
     }
-    for (store::ScanUnit& unit : page->units) {
-      model::UnitKey key = unit.unit;
+    for (const store::ScanUnit& unit : page->units) {
+      model::UnitKey key = unit.unit();
       const bool go_on = co_await verify(std::move(key));
       if (!go_on) co_return false;
       // The first key after this one.
-      update([&](ScrubState& s) { s.cursor = unit.unit.encoded() + '\0'; });
+      update([&](ScrubState& s) { s.cursor = std::string(unit.key()) + '\0'; });
       if (io::Executor::current().now() - saved_ >= options_.save_every) co_await save();
     }
     if (page->exhausted) break;

@@ -46,7 +46,7 @@ class FakeDrive : public drive::Drive {
         reply.resume = u.encoded();
         break;
       }
-      reply.units.push_back({.unit = u, .head = model::Stamp{1, 1}, .settled = true});
+      reply.units.add(u.encoded(), model::Stamp{1, 1}, true);
     }
     co_return reply;
   }
@@ -172,15 +172,18 @@ class FakeStore : public store::LocalStore {
     if (scan_fails) co_return Error{Code::unavailable, "no quorum"};
     store::ScanPage page;
     page.exhausted = true;
+    auto found = std::make_shared<drive::UnitPage>();
     for (const model::UnitKey& u : units) {
       if (u.encoded() < request.begin || u.encoded() >= request.end) continue;
-      if (page.units.size() == request.max_units) {
+      if (found->size() == request.max_units) {
         page.exhausted = false;
         page.resume = u.encoded();
         break;
       }
-      page.units.push_back({u, {}});
+      found->add(u.encoded(), std::nullopt, true);
     }
+    for (const auto unit : *found) page.units.push_back(unit);
+    page.pages.push_back(std::move(found));
     co_return page;
   }
   io::Task<Result<store::Committed>> commit(store::Commit) override { co_return none(); }

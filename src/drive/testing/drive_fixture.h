@@ -53,6 +53,14 @@ inline Row make_row(Stamp order, Stamp stamp, const RowOptions& options = {}) {
   return row;
 }
 
+// The rows of a unit of a scan.
+inline std::vector<Row> rows_of(const UnitPage::Unit& unit) {
+  std::vector<Row> out;
+  for (const auto row : unit.rows())
+    out.push_back({row.order, row.stamp, std::string(row.record), {}});
+  return out;
+}
+
 class DriveFixture : public ::testing::Test {
  public:
   explicit DriveFixture(std::uint64_t seed = 1)

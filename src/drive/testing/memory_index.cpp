@@ -69,8 +69,8 @@ std::string_view prefix_of(Family family, std::string_view key) {
 
 class MemoryCursor final : public Cursor {
  public:
-  MemoryCursor(std::shared_ptr<const Table> table, Family family, Walk walk)
-      : table_(std::move(table)), family_(family), walk_(walk), it_(table_->end()) {}
+  MemoryCursor(std::shared_ptr<const Table> table, Family family, Walk walk, std::string_view end)
+      : table_(std::move(table)), family_(family), walk_(walk), end_(end), it_(table_->end()) {}
   void seek(std::string_view key) override {
     it_ = table_->lower_bound(key);
     prefix_ = prefix_of(family_, key);
@@ -81,7 +81,8 @@ class MemoryCursor final : public Cursor {
     ++it_;
   }
   bool valid() const override {
-    return it_ != table_->end() && (walk_ == Walk::all || it_->first.starts_with(prefix_));
+    return it_ != table_->end() && (end_.empty() || it_->first < end_) &&
+           (walk_ == Walk::all || it_->first.starts_with(prefix_));
   }
   std::string_view key() const override { return it_->first; }
   std::string_view value() const override { return it_->second; }
@@ -91,6 +92,7 @@ class MemoryCursor final : public Cursor {
   std::shared_ptr<const Table> table_;
   Family family_;
   Walk walk_;
+  const std::string end_;
   Table::const_iterator it_;
   std::string prefix_;
 };
@@ -111,8 +113,8 @@ class MemoryReader final : public Reader {
     if (!found) return std::optional<io::Slice>{};
     return std::optional<io::Slice>(io::Slice::of(std::move(value)));
   }
-  std::unique_ptr<Cursor> cursor(Family family, Walk walk) override {
-    return std::make_unique<MemoryCursor>(tables_()[at(family)], family, walk);
+  std::unique_ptr<Cursor> cursor(Family family, Walk walk, std::string_view end) override {
+    return std::make_unique<MemoryCursor>(tables_()[at(family)], family, walk, end);
   }
 
  private:

@@ -268,27 +268,40 @@ io::Task<Result<store::ScanPage>> FakeStore::scan(store::ScanRequest request) {
   CAIRN_ASSERT(request.begin < request.end && request.max_units > 0);
   ++scans;
   store::ScanPage page;
+  auto units = std::make_shared<drive::UnitPage>();
+  const auto done = [&] {
+    for (const auto unit : *units) page.units.push_back(unit);
+    page.pages = {units};
+    return std::move(page);
+  };
   std::size_t looked_at = 0;
   auto it = units_.lower_bound(request.begin);
   for (; it != units_.end() && it->first < request.end; ++it) {
     if (looked_at == std::min(request.max_units, max_page_units)) {
       page.resume = it->first;
-      co_return page;
+      co_return done();
     }
     ++looked_at;
     ++scanned_units;
-    store::ScanUnit unit{*model::UnitKey::decode(it->first)};
+    const auto add_row = [&](const drive::Row& row) {
+      units->add_row(row.order, row.stamp, row.record);
+    };
     if (request.all_rows) {
-      for (const Row& row : it->second) unit.rows.push_back(encode(row));
+      units->add(it->first, std::nullopt, true);
+      for (const Row& row : it->second) add_row(encode(row));
     } else if (request.include_delete_markers || is_readable(it->second[0].record)) {
-      unit.rows.push_back(encode(it->second[0]));
+      units->add(it->first, std::nullopt, true);
+      add_row(encode(it->second[0]));
     } else {
       continue;
     }
-    page.units.push_back(std::move(unit));
+    // Most of the time what follows in the group of a unit that is shown is left out.
+    const std::string group =
+        request.groups ? drive::group_end(*request.groups, it->first) : std::string();
+    if (!group.empty() && ++grouped_ % 5 != 0) it = std::prev(units_.lower_bound(group));
   }
   page.exhausted = true;
-  co_return page;
+  co_return done();
 }
 
 io::Task<Result<std::vector<store::DriveStatus>>> FakeStore::drives() {

@@ -54,6 +54,7 @@ class FakeStore final : public store::Store {
   std::size_t commits = 0, scans = 0, scanned_units = 0, writers = 0;
 
  private:
+  std::size_t grouped_ = 0;
   struct Row {
     model::Stamp order{}, stamp{};
     model::Record record{};

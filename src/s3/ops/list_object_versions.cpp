@@ -24,21 +24,19 @@ Result<std::optional<model::VersionId>> parse_version_marker(const Context& c) {
   return std::optional<model::VersionId>(*version);
 }
 
-void write_version(XmlWriter& xml, NameWriter& names, const object::ObjectInfo& info,
+void write_version(XmlWriter& xml, NameWriter& names, const object::ListedObject& object,
                    std::string_view account) {
-  const std::string_view element = info.delete_marker ? "DeleteMarker" : "Version";
+  const std::string_view element = object.delete_marker ? "DeleteMarker" : "Version";
   xml.open(element);
-  names("Key", info.key);
-  xml.text("VersionId", info.version.text());
-  xml.boolean("IsLatest", info.is_latest);
-  xml.text("LastModified", iso8601(info.modified_ms));
-  if (!info.delete_marker) {
-    xml.text("ETag", quote_etag(info.etag));
-    write_listed_checksum(xml, info.meta);
-    xml.number("Size", info.size);
-    xml.text("StorageClass", shown_class(info.storage_class));
+  names("Key", object.key);
+  xml.text("VersionId", object.version.text());
+  xml.boolean("IsLatest", object.is_latest);
+  write_modified(xml, object.modified_ms);
+  if (!object.delete_marker) {
+    write_listed_data(xml, object);
+    xml.text("StorageClass", shown_class(object.storage_class));
   }
-  write_owner(xml, "Owner", info.meta.owner.empty() ? account : std::string_view(info.meta.owner));
+  write_owner(xml, "Owner", object.meta.owner.empty() ? account : object.meta.owner);
   xml.close(element);
 }
 

@@ -351,6 +351,26 @@ FakeObjects::Answer<CopyResult> FakeObjects::copy(CopyRequest request) {
   co_return result;
 }
 
+namespace {
+
+ListedObject line_of(const ObjectInfo& info) {
+  ListedObject out{.key = info.key,
+                   .version = info.version,
+                   .delete_marker = info.delete_marker,
+                   .is_latest = info.is_latest,
+                   .size = info.size,
+                   .modified_ms = info.modified_ms,
+                   .etag = info.etag,
+                   .storage_class = info.storage_class};
+  if (info.meta.checksum)
+    out.meta.checksum =
+        ListedMeta::Checksum{info.meta.checksum->algorithm, info.meta.checksum->type};
+  out.meta.owner = info.meta.owner;
+  return out;
+}
+
+}  // namespace
+
 FakeObjects::Answer<ListPage> FakeObjects::list(ListRequest request) {
   CAIRN_CO_ASSIGN(const Bucket* bucket, find(request.bucket));
   ListPage page;
@@ -366,7 +386,7 @@ FakeObjects::Answer<ListPage> FakeObjects::list(ListRequest request) {
     }
     page.next = group.empty() ? key : group;
     if (group.empty()) {
-      page.objects.push_back(versions.front().info);
+      page.objects.push_back(line_of(versions.front().info));
     } else {
       page.common_prefixes.push_back(group);
     }
@@ -390,7 +410,7 @@ FakeObjects::Answer<ListVersionsPage> FakeObjects::list_versions(ListVersionsReq
         page.truncated = true;
         co_return page;
       }
-      page.versions.push_back(v.info);
+      page.versions.push_back(line_of(v.info));
       page.next_key = key;
       page.next_version = v.info.version;
     }

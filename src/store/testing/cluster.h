@@ -142,7 +142,7 @@ struct Cluster {
     for (;;) {
       const auto page = executor.run(store->scan(request));
       if (!page) return {std::string(name_of(page.code()))};
-      for (const auto& one : page->units) out.push_back(one.unit.object_key());
+      for (const auto& one : page->units) out.push_back(one.unit().object_key());
       if (page->exhausted) return out;
       request.begin = page->resume;
     }

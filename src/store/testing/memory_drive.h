@@ -46,7 +46,7 @@ class MemoryDrive : public drive::Drive {
   explicit MemoryDrive(std::shared_ptr<Disk> disk) : disk_(std::move(disk)) {}
   Faults faults{};
   Disk& disk() { return *disk_; }
-  std::uint64_t reads = 0, inspects = 0, mutates = 0;
+  std::uint64_t reads = 0, inspects = 0, mutates = 0, scans = 0;
 
   model::DriveId id() const override { return disk_->id; }
   bool failed() const override { return faults.out_of_service; }
@@ -213,10 +213,13 @@ class MemoryDrive : public drive::Drive {
     co_return out;
   }
   io::Task<Result<drive::ScanReply>> scan(drive::ScanRequest r) override {
+    ++scans;
     CAIRN_CO_TRY(co_await begin());
     drive::ScanReply out;
     out.exhausted = true;
+    std::string passed;
     for (const auto& [key, unit] : disk_->units) {
+      if (key.encoded() < passed) continue;
       if (key.encoded() < r.begin || key.encoded() >= r.end || !head_of(unit.state)) continue;
       if (out.units.size() == std::min<std::size_t>(r.max_units, page_max)) {
         out.exhausted = false;
@@ -226,7 +229,14 @@ class MemoryDrive : public drive::Drive {
       const auto head = head_of(unit.state);
       auto rows = *rows_as_of(unit.state, *head);
       if (!r.all_rows && rows.size() > 1) rows.resize(1);
-      out.units.push_back({key, head, head == unit.state.settled_head, true, std::move(rows)});
+      out.units.add(key.encoded(), head, head == unit.state.settled_head);
+      for (const auto& row : rows) out.units.add_row(row.order, row.stamp, row.record);
+      if (!r.groups || head != unit.state.settled_head || rows.empty() ||
+          (!r.groups->markers && model::is_delete_marker(rows[0].record))) {
+        continue;
+      }
+      passed = drive::group_end(*r.groups, key.encoded());
+      if (!passed.empty()) out.units.set_passes_group();
     }
     co_return out;
   }
