@@ -2,9 +2,12 @@
 #include <rocksdb/cache.h>
 #include <rocksdb/convenience.h>
 #include <rocksdb/db.h>
+#include <rocksdb/experimental.h>
 #include <rocksdb/filter_policy.h>
+#include <rocksdb/perf_context.h>
 #include <rocksdb/slice_transform.h>
 #include <rocksdb/table.h>
+#include <rocksdb/utilities/table_properties_collectors.h>
 #include <rocksdb/write_batch.h>
 
 #include "base/assert.h"
@@ -99,6 +102,9 @@ struct Rocks {
   rdb::DB* db = nullptr;
   std::vector<rdb::ColumnFamilyHandle*> handles;
   std::array<rdb::ColumnFamilyHandle*, kFamilies> families{};
+  std::array<std::atomic<std::int64_t>, kFamilies> tidied_ms{};     // steady clock
+  std::array<std::atomic<std::uint64_t>, kFamilies> passed_over{};  // removed entries, since then
+  void tidy(Family family, std::uint64_t passed, const std::string& first, const std::string& last);
   ~Rocks() {
     if (db == nullptr) return;
     rdb::CancelAllBackgroundWork(db, true);
@@ -108,16 +114,70 @@ struct Rocks {
   }
 };
 
+// A walk went over `passed` entries that are removed. When walks have together gone over about as
+// many as it costs to be rid of them, the entries go to files and out of them. Asks for it, does
+// not wait.
+void Rocks::tidy(Family family, std::uint64_t passed, const std::string& first,
+                 const std::string& last) {
+  using namespace std::chrono;
+  constexpr std::uint64_t kEnough = 100'000;
+  constexpr std::int64_t kEveryMs = 2000;
+  constexpr std::uint64_t kRemovedInMemory = 2000;
+  const std::uint64_t sum = passed_over[at(family)].fetch_add(passed) + passed;
+  if (sum < kEnough) return;
+  const std::int64_t now =
+      duration_cast<milliseconds>(steady_clock::now().time_since_epoch()).count();
+  std::int64_t before = tidied_ms[at(family)].load();
+  if (now - before < kEveryMs || !tidied_ms[at(family)].compare_exchange_strong(before, now))
+    return;
+  passed_over[at(family)].store(0);
+  auto* const handle = families[at(family)];
+  std::uint64_t removed = 0;
+  if (db->GetIntProperty(handle, rdb::DB::Properties::kNumDeletesActiveMemTable, &removed) &&
+      removed > kRemovedInMemory) {
+    rdb::FlushOptions options;
+    options.wait = false;
+    options.allow_write_stall = true;
+    db->Flush(options, handle).PermitUncheckedError();  // a write meets what is wrong, too
+  }
+  const rdb::Slice begin = slice(first), end = slice(last);
+  rdb::experimental::SuggestCompactRange(db, handle, &begin, last.empty() ? nullptr : &end)
+      .PermitUncheckedError();
+}
+
 class RocksCursor final : public Cursor {
  public:
   // Options refer to `end`, so it lives here.
-  RocksCursor(rdb::DB& db, rdb::ColumnFamilyHandle* family, rdb::ReadOptions options,
+  RocksCursor(std::shared_ptr<Rocks> rocks, Family family, rdb::ReadOptions options,
               std::string_view end)
-      : end_(end), end_slice_(end_) {
+      : rocks_(std::move(rocks)), family_(family), end_(end), end_slice_(end_) {
     if (!end_.empty()) options.iterate_upper_bound = &end_slice_;
-    it_.reset(db.NewIterator(options, family));
+    if (options.total_order_seek) {
+      level_ = rdb::GetPerfLevel();
+      rdb::SetPerfLevel(std::max(level_, rdb::PerfLevel::kEnableCount));
+      removed_before_ = rdb::get_perf_context()->internal_delete_skipped_count;
+    }
+    counts_ = options.total_order_seek;
+    it_.reset(rocks_->db->NewIterator(options, rocks_->families[at(family)]));
   }
-  void seek(std::string_view key) override { it_->Seek(slice(key)); }
+  // On the thread that made it, as the counts are that thread's.
+  ~RocksCursor() override {
+    if (!counts_) return;
+    auto& removed = rdb::get_perf_context()->internal_delete_skipped_count;
+    const std::uint64_t skipped = removed - removed_before_;
+    removed = removed_before_;  // a cursor around this one counts its own
+    rdb::SetPerfLevel(level_);
+    constexpr std::uint64_t kSome = 100;
+    if (skipped < kSome) return;
+    const std::string last = it_->Valid() ? it_->key().ToString() : end_;
+    it_.reset();
+    rocks_->tidy(family_, skipped, first_, last);
+  }
+  void seek(std::string_view key) override {
+    if (counts_ && !sought_) first_ = key;
+    sought_ = true;
+    it_->Seek(slice(key));
+  }
   void next() override { it_->Next(); }
   bool valid() const override { return it_->Valid(); }
   std::string_view key() const override { return view(it_->key()); }
@@ -128,8 +188,15 @@ class RocksCursor final : public Cursor {
   }
 
  private:
+  const std::shared_ptr<Rocks> rocks_;
+  const Family family_;
   const std::string end_;
   const rdb::Slice end_slice_;
+  bool counts_ = false;  // walks far: what it skips is counted
+  bool sought_ = false;
+  rdb::PerfLevel level_{};
+  std::uint64_t removed_before_ = 0;
+  std::string first_{};  // where it was set to first
   std::unique_ptr<rdb::Iterator> it_;
 };
 
@@ -167,7 +234,7 @@ class RocksReader final : public Reader {
     auto options = options_;
     options.prefix_same_as_start = walk == Walk::unit;
     options.total_order_seek = walk == Walk::all;
-    return std::make_unique<RocksCursor>(*rocks_->db, rocks_->families[at(family)], options, end);
+    return std::make_unique<RocksCursor>(rocks_, family, options, end);
   }
 
  private:
@@ -231,6 +298,10 @@ rdb::DBOptions database_options(const IndexOptions& o) {
   return options;
 }
 
+// Of so many entries one after the other, so many removals: a mass deletion, not keys being
+// replaced.
+constexpr std::size_t kRemovalWindow = 4096, kRemovalsInWindow = 2500;
+
 rdb::ColumnFamilyOptions family_options(Family family, const IndexOptions& o,
                                         const std::shared_ptr<rdb::Cache>& cache) {
   rdb::BlockBasedTableOptions table;
@@ -249,6 +320,9 @@ rdb::ColumnFamilyOptions family_options(Family family, const IndexOptions& o,
   options.level_compaction_dynamic_level_bytes = true;
   switch (family) {
     case Family::records:
+      // Files full of what was removed are compacted at once: listings walk over it.
+      options.table_properties_collector_factories.push_back(
+          rdb::NewCompactOnDeletionCollectorFactory(kRemovalWindow, kRemovalsInWindow));
       options.prefix_extractor = std::make_shared<UnitPrefix>();
       options.memtable_prefix_bloom_size_ratio = 0.05;
       break;
