@@ -17,6 +17,9 @@ constexpr std::size_t kDoubtsMax = 10'000;
 constexpr std::size_t kEmptiesMax = 100'000;
 constexpr std::size_t kDamagedMax = 10'000;
 constexpr std::size_t kAtOnce = 16;
+// Heads are forgotten as fast as deletions come, or listings walk over them; the drives sync many
+// at once.
+constexpr std::size_t kForgottenAtOnce = 256;
 constexpr io::Duration kPause = std::chrono::seconds(1);
 // How long settles are gathered for one message to a drive.
 constexpr io::Duration kGatherSettles = std::chrono::milliseconds(2);
@@ -170,14 +173,16 @@ void Chores::doubt(UnitKey unit) {
 }
 
 void Chores::emptied(UnitKey unit) {
-  empties_.push({std::move(unit)}, kEmptiesMax);
+  if (empties_.push({std::move(unit)}, kEmptiesMax) || empties_.size() < kEmptiesMax) return;
+  // More than are kept in mind: they are looked for.
+  if (!empties_missed_.exchange(true)) leftovers_wake_.push(true);
 }
 
 void Chores::start(Work decide, Work forget) {
   // A doubt that stays is found again through the index of pendings, an empty head by the look for
   // leftovers.
-  core_.detach(work_loop(&doubts_, std::move(decide), 10, doubt_wake_));
-  core_.detach(work_loop(&empties_, std::move(forget), 3, empty_wake_));
+  core_.detach(work_loop(&doubts_, std::move(decide), kAtOnce, 10, doubt_wake_));
+  core_.detach(work_loop(&empties_, std::move(forget), kForgottenAtOnce, 3, empty_wake_));
   core_.detach(pending_loop());
   core_.detach(leftovers_loop());
   core_.detach(probe_loop());
@@ -196,15 +201,17 @@ io::Task<bool> Chores::rest(io::Mailbox<bool> wake, io::Duration pause) {
 }
 
 // Works a queue off, a few units at a time; what fails is tried again after a pause, some times.
-io::Task<void> Chores::work_loop(Queue* queue, Work work, unsigned attempts,
+io::Task<void> Chores::work_loop(Queue* queue, Work work, std::size_t at_once, unsigned attempts,
                                  io::Mailbox<bool> wake) {
-  while (co_await rest(wake, kPause)) {
+  // While more comes in than is worked off at once there is no pause.
+  const auto pause = [&] { return queue->size() < at_once ? kPause : io::Duration{}; };
+  while (co_await rest(wake, pause())) {
     while (wake.try_pop()) {
     }
     std::vector<Task> failed;
     // What comes in meanwhile is for the next round.
-    for (std::size_t left = queue->size(); left > 0; left -= std::min(left, kAtOnce)) {
-      std::vector<Task> tasks = queue->take(std::min(left, kAtOnce));
+    for (std::size_t left = queue->size(); left > 0; left -= std::min(left, at_once)) {
+      std::vector<Task> tasks = queue->take(std::min(left, at_once));
       if (tasks.empty() || core_.stopping.load()) break;
       std::vector<io::Task<Result<void>>> running;
       for (const Task& task : tasks) running.push_back(work(task.unit));
@@ -261,11 +268,12 @@ io::Task<void> Chores::look_for_pendings(std::set<UnitKey>& seen_before, bool al
   seen_before.swap(seen);
 }
 
-// Heads of empty units that were to be forgotten and were not, before a crash or while a member was
-// away (6.3).
+// Heads of empty units that were to be forgotten and were not, before a crash, while a member was
+// away, or because too many came at once (6.3).
 io::Task<void> Chores::leftovers_loop() {
   io::Duration pause = std::chrono::minutes(2);
   while (co_await rest(leftovers_wake_, pause)) {
+    empties_missed_.store(false);
     for (const auto& device : core_.members.devices()) co_await look_for_empty(device);
     pause = std::chrono::hours(6);
   }
@@ -286,7 +294,9 @@ io::Task<void> Chores::look_for_empty(std::shared_ptr<Device> device) {
     }
     if (page->exhausted) co_return;
     request.begin = page->resume;
-    if (!co_await rest(io::Mailbox<bool>(), std::chrono::milliseconds(50))) co_return;
+    do {
+      if (!co_await rest(io::Mailbox<bool>(), std::chrono::milliseconds(50))) co_return;
+    } while (empties_.size() > kEmptiesMax / 2);
   }
 }
 

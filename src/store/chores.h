@@ -70,7 +70,8 @@ class Chores {
   io::Task<void> note_damage(model::UnitKey unit);
   io::Task<void> inspect_shard(model::UnitKey unit, model::DataPart part, bool is_inline,
                                unsigned slot);
-  io::Task<void> work_loop(Queue* queue, Work work, unsigned attempts, io::Mailbox<bool> wake);
+  io::Task<void> work_loop(Queue* queue, Work work, std::size_t at_once, unsigned attempts,
+                           io::Mailbox<bool> wake);
   io::Task<void> pending_loop();
   io::Task<void> leftovers_loop();
   io::Task<void> probe_loop();
@@ -90,6 +91,7 @@ class Chores {
   Core& core_;
   Queue doubts_{}, empties_{};
   std::atomic<bool> look_again_{true};
+  std::atomic<bool> empties_missed_{false};  // since the last look for them began
   std::mutex damaged_mutex_{};
   std::map<std::pair<model::ValueId, unsigned>, io::Instant> looked_into_{};  // same mutex
   std::set<model::UnitKey> damaged_{};                                        // being noted
