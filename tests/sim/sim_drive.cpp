@@ -30,8 +30,9 @@ class LyingReader final : public drive::Reader {
     bytes.back() = static_cast<char>(bytes.back() ^ 1);
     return std::optional<io::Slice>(io::Slice::of(std::move(bytes)));
   }
-  std::unique_ptr<drive::Cursor> cursor(Family family, drive::Walk walk) override {
-    return inner_->cursor(family, walk);
+  std::unique_ptr<drive::Cursor> cursor(Family family, drive::Walk walk,
+                                        std::string_view end) override {
+    return inner_->cursor(family, walk, end);
   }
 
  private:
