@@ -571,6 +571,23 @@ TEST_F(DriveTest, AScanFromJustBehindAUnitLeavesItOut) {
   }
 }
 
+TEST_F(DriveTest, AScanThatEndsJustBehindAUnitHasAllRowsOfIt) {
+  for (const char* key : {"a", "b", "c"}) settled_put(unit_of(key));
+  for (const bool all_rows : {false, true}) {
+    ScanRequest request;
+    request.drive = id;
+    request.begin = unit_of("b").encoded();
+    request.end = unit_of("b").encoded() + std::string(1, '\0');
+    request.all_rows = all_rows;
+    auto reply = executor.run(drive->scan(request));
+    ASSERT_TRUE(reply);
+    EXPECT_TRUE(reply->exhausted);
+    ASSERT_EQ(reply->units.size(), 1u);
+    EXPECT_EQ(reply->units.front().unit(), unit_of("b"));
+    EXPECT_EQ(reply->units.front().rows().size(), 1u);
+  }
+}
+
 // What a scan by groups has to answer, from one without.
 std::vector<std::string> grouped(const std::vector<std::pair<std::string, bool>>& units,
                                  const ScanRequest::Groups& groups) {

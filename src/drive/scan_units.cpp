@@ -13,13 +13,13 @@ constexpr std::size_t kRowsBeforeSeek = 8;
 constexpr std::size_t kUsualUnitBytes = 320;
 constexpr std::size_t kUnitHeader = 9;  // kind, bucket id
 
-// Where the first unit not below `begin` starts. A bound just behind a unit key (`key ‖ 00`, say)
-// lies among the rows of that unit, which does not belong to the range: the walk begins behind its
+// Where the first unit not below `bound` starts. A bound just behind a unit key (`key ‖ 00`, say)
+// lies among the rows of that unit, which are all below it: the walk begins, or ends, behind its
 // last row.
-std::string first_row_key(const std::string& begin) {
-  const std::size_t length = unit_key_length(begin);
-  if (length == 0 || length == begin.size()) return begin;
-  return begin.substr(0, length) + std::string(33, '\xff');
+std::string first_row_key(const std::string& bound) {
+  const std::size_t length = unit_key_length(bound);
+  if (length == 0 || length == bound.size()) return bound;
+  return bound.substr(0, length) + std::string(33, '\xff');
 }
 
 Error corrupt(const char* what) {
@@ -33,7 +33,7 @@ class Scan {
         request_(request),
         pendings_(pendings),
         begin_(first_row_key(request.begin)),
-        records_(reader.cursor(Family::records, Walk::all, request.end)) {
+        records_(reader.cursor(Family::records, Walk::all, first_row_key(request.end))) {
     page_.reserve(std::min(request.max_units, std::size_t{1000}) * kUsualUnitBytes);
     records_->seek(begin_);
   }
