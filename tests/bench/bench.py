@@ -5,11 +5,13 @@ noisy machine distorts least.
 
     bench.py --binary build/release/cairn [--quick] [--json FILE] [--only put-4KiB,get-4KiB] [--duration 4]
     bench.py --compare OLD.json NEW.json        pairwise ratios of two runs, and what of them is noise
+    bench.py --binary NEW --against OLD --rounds 5    two builds in turn on the same machine: ratios of neighbours
 """
 import argparse
 import json
 import os
 import pathlib
+import statistics
 import subprocess
 import sys
 import time
@@ -89,11 +91,41 @@ def compare(old_file, new_file):
     old = {(r["name"], r["concurrency"]): r for r in json.loads(pathlib.Path(old_file).read_text())["rows"]}
     new = {(r["name"], r["concurrency"]): r for r in json.loads(pathlib.Path(new_file).read_text())["rows"]}
     print(f"{'case':14} {'x':>4} {'old/cpu s':>10} {'new/cpu s':>10} {'ratio':>6}")
-    for key in old.keys() & new.keys():
+    for key in (k for k in old if k in new):
         a, b = old[key]["per_cpu_second"], new[key]["per_cpu_second"]
         ratio = b / a if a else float("inf")
-        verdict = "noise" if abs(ratio - 1) < 0.07 else ("better" if ratio > 1 else "worse")
+        # One run of each: neighbouring runs of one build differ by so much on a shared machine.
+        verdict = "noise" if abs(ratio - 1) < 0.15 else ("better" if ratio > 1 else "worse")
         print(f"{key[0]:14} {key[1]:>4} {a:>10.0f} {b:>10.0f} {ratio:>6.2f} {verdict}")
+
+
+def noise_or(ratios):
+    """What ratios of neighbouring runs say: one sign in all of them, and more than a few percent, is no noise."""
+    median = statistics.median(ratios)
+    one_sided = min(ratios) > 1 or max(ratios) < 1
+    if len(ratios) < 3 or not one_sided or abs(median - 1) < 0.03:
+        return "noise"
+    return "better" if median > 1 else "worse"
+
+
+def against(arguments, lanes, duration, cases):
+    """Old and new build in turn, each with fresh drives, so that a machine whose speed drifts spoils no pair."""
+    builds = {"old": str(pathlib.Path(arguments.against).resolve()), "new": str(pathlib.Path(arguments.binary).resolve())}
+    seen = {}
+    for turn in range(arguments.rounds):
+        for build in ("old", "new") if turn % 2 == 0 else ("new", "old"):
+            os.environ["CAIRN_BINARY"] = builds[build]
+            with Server(drives=4, options=arguments.options.split(), environment={"CAIRN_MEMORY": "2GiB"}) as server:
+                for name, bench, unit in cases:
+                    for concurrency in lanes:
+                        # The client is the same, so that only the server differs.
+                        row = measure(builds["new"], server, name, bench, unit, concurrency, duration, arguments.client_threads)
+                        seen.setdefault((name, concurrency), {}).setdefault(build, []).append(row["per_cpu_second"])
+    print(f"{'case':14} {'x':>4} {'old/cpu s':>10} {'new/cpu s':>10} {'ratio':>6} {'lowest':>6} {'highest':>7}")
+    for (name, concurrency), builds_of in seen.items():
+        ratios = [new / max(old, 1e-9) for old, new in zip(builds_of["old"], builds_of["new"])]
+        print(f"{name:14} {concurrency:>4} {statistics.median(builds_of['old']):>10.1f} {statistics.median(builds_of['new']):>10.1f} "
+              f"{statistics.median(ratios):>6.2f} {min(ratios):>6.2f} {max(ratios):>7.2f} {noise_or(ratios)}")
 
 
 def main():
@@ -107,6 +139,8 @@ def main():
     parser.add_argument("--client-threads", type=int, default=1)
     parser.add_argument("--options", default="", help="more options of the server")
     parser.add_argument("--compare", nargs=2, metavar=("OLD", "NEW"))
+    parser.add_argument("--against", metavar="BINARY", help="measure this older build in turn with --binary")
+    parser.add_argument("--rounds", type=int, default=3, help="of --against")
     arguments = parser.parse_args()
     if arguments.compare:
         return compare(*arguments.compare)
@@ -114,6 +148,8 @@ def main():
     lanes = [16] if arguments.quick else [int(c) for c in arguments.concurrency.split(",")]
     duration = 2 if arguments.quick else arguments.duration
     only = arguments.only.split(",") if arguments.only else None
+    if arguments.against:
+        return against(arguments, lanes, duration, [case for case in CASES if not only or case[0] in only])
     with Server(drives=4, options=arguments.options.split(), environment={"CAIRN_MEMORY": "2GiB"}) as server:
         calibration = json.loads(subprocess.run([binary, "calibrate", "machine", "--directory", str(server.folder)],
                                                 capture_output=True, text=True, check=True).stdout)
