@@ -21,8 +21,16 @@ class AsioReactor final : public Reactor {
  public:
   AsioReactor() : guard_(asio::make_work_guard(context_)), timer_(context_) {}
 
+  // Work waits in a list of our own with one message to Asio for all of it: a thread that answers
+  // many coroutines at once wakes the reactor once.
   void post(std::move_only_function<void()> work) override {
-    asio::post(context_, std::move(work));
+    bool first = false;
+    {
+      std::lock_guard lock(posted_mutex_);
+      first = posted_.empty();
+      posted_.push_back(std::move(work));
+    }
+    if (first) asio::post(context_, [this] { run_posted(); });
   }
 
   void post_at(Instant when, std::move_only_function<void()> work) override {
@@ -30,9 +38,7 @@ class AsioReactor final : public Reactor {
       add_timer(when, std::move(work));
       return;
     }
-    asio::post(context_, [this, when, work = std::move(work)]() mutable {
-      add_timer(when, std::move(work));
-    });
+    post([this, when, work = std::move(work)]() mutable { add_timer(when, std::move(work)); });
   }
 
   Instant now() const override { return std::chrono::steady_clock::now(); }
@@ -58,6 +64,16 @@ class AsioReactor final : public Reactor {
   };
   static bool later(const Timer& a, const Timer& b) {
     return a.when != b.when ? a.when > b.when : a.order > b.order;
+  }
+
+  // What was posted until now; what is posted meanwhile comes in the next turn.
+  void run_posted() {
+    {
+      std::lock_guard lock(posted_mutex_);
+      running_.swap(posted_);
+    }
+    for (auto& work : running_) work();
+    running_.clear();
   }
 
   void add_timer(Instant when, std::move_only_function<void()> work) {
@@ -87,10 +103,13 @@ class AsioReactor final : public Reactor {
     arm();
   }
 
+  std::mutex posted_mutex_;
+  std::vector<std::move_only_function<void()>> posted_;
   asio::io_context context_{1};
   asio::executor_work_guard<asio::io_context::executor_type> guard_;
   // The rest belongs to the reactor's thread.
   asio::steady_timer timer_;
+  std::vector<std::move_only_function<void()>> running_;
   std::vector<Timer> timers_;
   std::uint64_t next_order_ = 0;
   std::uint64_t arming_ = 0;
