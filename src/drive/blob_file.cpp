@@ -1,6 +1,7 @@
 #include "drive/blob_file.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 
 #include "base/assert.h"
@@ -9,14 +10,32 @@
 namespace cairn::drive {
 namespace {
 
-constexpr std::size_t kTailBytes =
-    4096;  // read at once on opening: trailer, and the table of shards up to 32 MiB
+// Read at once on opening: the trailer, and the table of shards up to 8 GiB.
+constexpr std::uint64_t kTailMax = std::uint64_t{1} << 20;
+
+// The bytes of table and trailer at the end of a file of `file_bytes`, if it is a whole blob.
+std::uint64_t tail_bytes(std::uint64_t file_bytes) {
+  const std::uint64_t rest = file_bytes - blob_file_bytes(0);
+  constexpr std::uint64_t kBlockAndSum = kBlobBlockBytes + kBlockSumBytes;
+  const std::uint64_t blocks = rest / kBlockAndSum + (rest % kBlockAndSum != 0 ? 1 : 0);
+  return std::min(rest, blocks * kBlockSumBytes) + kBlobTrailerBytes;
+}
 
 io::Task<Result<void>> read_exactly(io::File& file, std::uint64_t offset, io::MutableBytes into) {
   CAIRN_CO_ASSIGN(const std::size_t got, co_await file.read_at(offset, into));
   if (got != into.size()) co_return Error{Code::corrupt, "a blob file is shorter than it says"};
   co_return {};
 }
+
+// Aligned, so that it goes to the disk together with the data behind it.
+struct alignas(io::kDirectAlignment) HeaderPage {
+  explicit HeaderPage(const BlobName& name) {
+    const std::string text = blob_header(name);
+    CAIRN_ASSERT(text.size() == bytes.size());
+    std::memcpy(bytes.data(), text.data(), text.size());
+  }
+  std::array<std::byte, kBlobDataOffset> bytes;
+};
 
 io::MutableBytes writable(std::string& text) {
   return std::as_writable_bytes(std::span(text));
@@ -32,7 +51,7 @@ io::Task<Result<std::unique_ptr<BlobFileWriter>>> BlobFileWriter::create(
   writer->final_path_ = std::move(final_path);
   writer->final_directory_ = std::move(final_directory);
   CAIRN_CO_ASSIGN(writer->file_,
-                  co_await files.open(writer->temporary_, io::FileSystem::Open::create_new));
+                  co_await files.open(writer->temporary_, io::FileSystem::Open::create_streamed));
   co_return writer;
 }
 
@@ -69,9 +88,10 @@ io::Task<Result<void>> BlobFileWriter::append(std::vector<io::Bytes> data) {
     added += piece.size();
   }
   if (added == 0) co_return Result<void>{};
-  const std::string header = size_ == 0 ? blob_header(name_) : std::string{};
-  if (!header.empty()) {
-    data.insert(data.begin(), as_bytes(header));
+  std::unique_ptr<HeaderPage> header;
+  if (size_ == 0) {
+    header = std::make_unique<HeaderPage>(name_);
+    data.insert(data.begin(), header->bytes);
     offset = 0;
   }
   size_ += added;
@@ -105,32 +125,31 @@ io::Task<Result<std::unique_ptr<BlobFileReader>>> BlobFileReader::open(io::FileS
   if (bytes < blob_file_bytes(0)) {
     co_return Error{Code::corrupt, "blob " + blob_file_name(name) + ": the file is too short"};
   }
-  std::string tail(
-      static_cast<std::size_t>(std::min<std::uint64_t>(bytes - kBlobDataOffset, kTailBytes)), '\0');
+  std::string tail(static_cast<std::size_t>(std::min(tail_bytes(bytes), kTailMax)), '\0');
   CAIRN_CO_TRY(co_await read_exactly(*reader->file_, bytes - tail.size(), writable(tail)));
   const auto trailer = std::string_view(tail).substr(tail.size() - kBlobTrailerBytes);
   CAIRN_CO_ASSIGN(reader->trailer_, decode_trailer(name, trailer, bytes));
-  const std::uint64_t table = blob_blocks(reader->trailer_.size) * kBlockSumBytes;
-  if (table + kBlobTrailerBytes <= tail.size()) {
-    reader->table_ = tail.substr(tail.size() - kBlobTrailerBytes - table, table);
-    if (table_sum(reader->table_) != reader->trailer_.table_sum)
-      co_return Error{Code::corrupt,
-                      "blob " + blob_file_name(name) + ": its checksums are damaged"};
+  const auto table = static_cast<std::size_t>(blob_blocks(reader->trailer_.size) * kBlockSumBytes);
+  if (table + kBlobTrailerBytes > tail.size()) {
+    tail.resize(table);
+    CAIRN_CO_TRY(co_await read_exactly(*reader->file_, blob_table_offset(reader->trailer_.size),
+                                       writable(tail)));
   }
+  CAIRN_ASSERT(tail.size() == table || tail.size() == table + kBlobTrailerBytes);
+  tail.resize(table);
+  if (table_sum(tail) != reader->trailer_.table_sum)
+    co_return Error{Code::corrupt, "blob " + blob_file_name(name) + ": its checksums are damaged"};
+  reader->table_ = std::move(tail);
   co_return reader;
 }
 
-io::Task<Result<void>> BlobFileReader::load_table() {
-  std::string table(static_cast<std::size_t>(blob_blocks(trailer_.size) * kBlockSumBytes), '\0');
-  CAIRN_CO_TRY(co_await read_exactly(*file_, blob_table_offset(trailer_.size), writable(table)));
-  if (table_sum(table) != trailer_.table_sum)
-    co_return Error{Code::corrupt, "blob " + blob_file_name(name_) + ": its checksums are damaged"};
-  table_ = std::move(table);
-  co_return {};
+io::Task<Result<bool>> BlobFileReader::still_there() const {
+  CAIRN_CO_ASSIGN(const io::FileInfo about, co_await file_->info());
+  co_return about.named&& about.bytes == blob_file_bytes(trailer_.size);
 }
 
 io::Task<Result<io::Bytes>> BlobFileReader::read(std::uint64_t offset, std::size_t length,
-                                                 io::MutableBytes into) {
+                                                 io::MutableBytes into) const {
   if (offset > trailer_.size || length > trailer_.size - offset)
     co_return Error{Code::invalid_argument, "a read behind the end of a blob"};
   if (length == 0) co_return io::Bytes{};
@@ -140,7 +159,6 @@ io::Task<Result<io::Bytes>> BlobFileReader::read(std::uint64_t offset, std::size
       std::min<std::uint64_t>(trailer_.size, blob_read_room(offset, length) + begin);
   if (into.size() < end - begin)
     co_return Error{Code::invalid_argument, "too little room for a blob's blocks"};
-  if (table_.empty()) CAIRN_CO_TRY(co_await load_table());
   const auto blocks = into.first(static_cast<std::size_t>(end - begin));
   CAIRN_CO_TRY(co_await read_exactly(*file_, kBlobDataOffset + begin, blocks));
   for (std::uint64_t block = first, at = 0; at < blocks.size(); ++block, at += kBlobBlockBytes) {

@@ -40,21 +40,25 @@ class BlobFileWriter {
   std::vector<std::byte> partial_;  // the bytes of a block that came in pieces
 };
 
+// An open blob. Immutable: any number of threads may read it at the same time.
 class BlobFileReader {
  public:
-  // not_found; corrupt: not a finished blob of this name.
+  // not_found; corrupt: not a finished blob of this name. Reads the table of checksums.
   static io::Task<Result<std::unique_ptr<BlobFileReader>>> open(io::FileSystem& files,
                                                                 std::string path, BlobName name);
   std::uint64_t size() const { return trailer_.size; }
-  io::Task<Result<io::Bytes>> read(std::uint64_t offset, std::size_t length, io::MutableBytes into);
+  // False: the file was removed or cut since. Never waits for the disk.
+  io::Task<Result<bool>> still_there() const;
+  io::Task<Result<io::Bytes>> read(std::uint64_t offset, std::size_t length,
+                                   io::MutableBytes into) const;
+  std::size_t memory() const { return sizeof(*this) + table_.size(); }
 
  private:
-  BlobFileReader(BlobName name) : name_(name) {}
-  io::Task<Result<void>> load_table();
+  explicit BlobFileReader(BlobName name) : name_(name) {}
   BlobName name_;
   std::unique_ptr<io::File> file_;
   BlobTrailer trailer_;
-  std::string table_;  // empty until the first read, unless it came with the trailer
+  std::string table_;
 };
 
 }  // namespace cairn::drive

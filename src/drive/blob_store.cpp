@@ -46,6 +46,7 @@ class StoredBlobWriter final : public BlobWriter {
     auto finished = co_await file_->finish();
     if (!finished) co_return write_error(*core_, std::move(finished.error()));
     core_->blobs.end_write(name_, true);
+    core_->open_blobs.forget(name_);  // a damaged one that this one replaced
     file_.reset();
     if (core_->marks.any()) {
       // Perhaps it was missing: a repair.
@@ -80,21 +81,48 @@ class StoredBlobWriter final : public BlobWriter {
 
 class StoredBlobReader final : public BlobReader {
  public:
-  StoredBlobReader(std::shared_ptr<Core> core, std::unique_ptr<BlobFileReader> file)
-      : core_(std::move(core)), file_(std::move(file)) {}
+  StoredBlobReader(std::shared_ptr<Core> core, BlobName name,
+                   std::shared_ptr<const BlobFileReader> file)
+      : core_(std::move(core)), name_(name), file_(std::move(file)) {}
   std::uint64_t size() const override { return file_->size(); }
   io::Task<Result<io::Bytes>> read(std::uint64_t offset, std::size_t length,
                                    io::MutableBytes into) override {
     if (core_->failed()) co_return core_->failure();
     auto bytes = co_await file_->read(offset, length, into);
-    if (bytes) core_->metrics.blob_bytes_read.add(bytes->size());
+    if (bytes)
+      core_->metrics.blob_bytes_read.add(bytes->size());
+    else
+      core_->open_blobs.forget(name_);
     co_return bytes;
   }
 
  private:
   std::shared_ptr<Core> core_;
-  std::unique_ptr<BlobFileReader> file_;
+  BlobName name_;
+  std::shared_ptr<const BlobFileReader> file_;
 };
+
+io::Task<bool> is_still_there(std::shared_ptr<const BlobFileReader> file) {
+  const auto there = co_await file->still_there();
+  co_return there && *there;
+}
+
+using OpenedFile = Result<std::shared_ptr<const BlobFileReader>>;
+
+io::Task<OpenedFile> open_file(std::shared_ptr<Core> core, BlobName name) {
+  auto file = co_await BlobFileReader::open(core->files, core->blob_path(name), name);
+  if (!file && file.code() == Code::slow_down) {
+    // Too many files are open in this process: those that nobody reads are closed.
+    core->open_blobs.forget_all();
+    file = co_await BlobFileReader::open(core->files, core->blob_path(name), name);
+  }
+  if (!file) co_return Error{std::move(file.error())};
+  std::shared_ptr<const BlobFileReader> opened(std::move(*file));
+  core->open_blobs.keep(name, opened, io::Executor::current().now());
+  // Whoever removes it forgets it afterwards; if that was before it was kept, it shows now.
+  if (!co_await is_still_there(opened)) core->open_blobs.forget(name);
+  co_return opened;
+}
 
 // Blobs that units of this drive name and that are not marked missing were checked when they were
 // named.
@@ -122,6 +150,7 @@ io::Task<Result<void>> move_away(std::shared_ptr<Core> core, BlobName name) {
   CAIRN_CO_TRY(co_await core->files.make_directory(directory));
   auto moved =
       co_await core->files.rename(core->blob_path(name), directory + "/" + blob_file_name(name));
+  core->open_blobs.forget(name);
   if (!moved && moved.code() != Code::not_found) co_return moved;
   CAIRN_CO_TRY(co_await core->files.sync_directory(directory));
   co_return co_await core->files.sync_directory(core->blob_directory(name));
@@ -170,9 +199,12 @@ io::Task<Result<std::unique_ptr<BlobWriter>>> create_blob(std::shared_ptr<Core> 
 }
 
 io::Task<Result<std::unique_ptr<BlobReader>>> open_blob(std::shared_ptr<Core> core, BlobName name) {
-  CAIRN_CO_ASSIGN(auto file,
-                  co_await BlobFileReader::open(core->files, core->blob_path(name), name));
-  co_return std::unique_ptr<BlobReader>(std::make_unique<StoredBlobReader>(core, std::move(file)));
+  auto file = core->open_blobs.find(name, io::Executor::current().now());
+  if (!file || !co_await is_still_there(file)) {
+    CAIRN_CO_ASSIGN(file, co_await open_file(core, name));
+  }
+  co_return std::unique_ptr<BlobReader>(
+      std::make_unique<StoredBlobReader>(core, name, std::move(file)));
 }
 
 io::Task<Result<void>> discard_blob(std::shared_ptr<Core> core, BlobName name) {

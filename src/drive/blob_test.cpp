@@ -1,5 +1,6 @@
 // Blob files: what is written is read, and nothing damaged is ever handed out.
 #include "drive/blob_file.h"
+#include "drive/open_blobs.h"
 #include "drive/testing/drive_fixture.h"
 #include "io/testing/faulty.h"
 
@@ -211,6 +212,51 @@ TEST_F(BlobTest, AReaderKeepsAnUnlinkedBlob) {
   auto bytes = executor.run((*reader)->read(0, 100'000, room));
   ASSERT_TRUE(bytes);
   EXPECT_EQ(io::as_text(*bytes), blob_bytes(name, 100'000));
+}
+
+TEST_F(BlobTest, AnOpenBlobIsKeptUntilItsFileGoes) {
+  must(write_blob(name, 100'000));
+  ASSERT_TRUE(read_blob(name));
+  ASSERT_TRUE(read_blob(name));
+  // Somebody takes the file away: it is missing, not served from what is open.
+  must(executor.run(files.remove(blob_path(name))));
+  EXPECT_EQ(read_blob(name).code(), Code::not_found);
+  // Nor is what was replaced or discarded.
+  must(write_blob(name, 50'000));
+  ASSERT_TRUE(read_blob(name));
+  must(write_blob(name, 70'000));
+  EXPECT_EQ(executor.run(drive->open_blob(name)).value()->size(), 70'000u);
+  must(executor.run(drive->discard_blob(name)));
+  executor.run_until_idle();
+  EXPECT_EQ(read_blob(name).code(), Code::not_found);
+}
+
+TEST(OpenBlobsTest, KeepsWhatWasUsedLastAndNotForLong) {
+  io::testing::SimExecutor executor(1);
+  io::testing::PowerCutFileSystem files;
+  const auto open = [&](BlobName n) {
+    const std::string path = "/" + blob_file_name(n);
+    if (!executor.run(files.read_file(path))) {
+      auto writer = executor.run(BlobFileWriter::create(files, n, path + ".t", path, "/"));
+      EXPECT_TRUE(executor.run((*writer)->finish()));
+    }
+    return std::shared_ptr<const BlobFileReader>(
+        std::move(*executor.run(BlobFileReader::open(files, path, n))));
+  };
+  const BlobName a{value_of(1), 0}, b{value_of(2), 0}, c{value_of(3), 0};
+  OpenBlobs kept({.files = 2, .bytes = 1 << 20, .age = std::chrono::seconds(10)});
+  const io::Instant start{};
+  kept.keep(a, open(a), start);
+  kept.keep(b, open(b), start);
+  EXPECT_TRUE(kept.find(a, start));
+  kept.keep(c, open(c), start);
+  EXPECT_FALSE(kept.find(b, start));
+  EXPECT_TRUE(kept.find(a, start + std::chrono::seconds(9)));
+  EXPECT_FALSE(kept.find(a, start + std::chrono::seconds(10)));
+  EXPECT_EQ(kept.files(), 1u);
+  OpenBlobs narrow({.files = 2, .bytes = 1, .age = std::chrono::seconds(10)});
+  narrow.keep(a, open(a), start);
+  EXPECT_EQ(narrow.files(), 0u);
 }
 
 TEST_F(BlobTest, ARowWithoutItsBlobIsHeldIncomplete) {

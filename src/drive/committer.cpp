@@ -21,7 +21,9 @@ constexpr int kGatherPart = 2;
 io::Task<void> remove_blobs(std::shared_ptr<Core> core, io::Gate::Pass pass,
                             std::vector<BlobName> names) {
   for (const auto& name : names) {
+    core->open_blobs.forget(name);  // else its space would be given back later, and by a reactor
     auto removed = co_await core->files.remove(core->blob_path(name));
+    core->open_blobs.forget(name);  // opened meanwhile
     if (!removed && removed.code() != Code::not_found)
       log::warn("a blob that nothing names cannot be removed",
                 {{"path", core->blob_path(name)}, {"reason", removed.error().message}});

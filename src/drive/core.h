@@ -15,6 +15,7 @@
 #include "drive/drive.h"
 #include "drive/index.h"
 #include "drive/mirror.h"
+#include "drive/open_blobs.h"
 #include "drive/partitions.h"
 #include "drive/pending_journal.h"
 #include "io/file.h"
@@ -118,6 +119,7 @@ class Core : public std::enable_shared_from_this<Core> {
   PartitionTable partitions;
   MissingMarks marks;
   BlobRegistry blobs;
+  OpenBlobs open_blobs;
   SpaceGauge space;
   DriveMetrics metrics;
   std::atomic<std::int64_t> repair_entries{0};

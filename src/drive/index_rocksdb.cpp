@@ -339,6 +339,7 @@ rdb::ColumnFamilyOptions family_options(Family family, const IndexOptions& o,
       options.blob_garbage_collection_age_cutoff = 0.25;
       options.blob_garbage_collection_force_threshold = 0.5;
       options.compression = rdb::kNoCompression;
+      options.blob_cache = cache;  // what was read last is answered at once, without a copy
       break;
     case Family::parts:
       options.enable_blob_files = true;

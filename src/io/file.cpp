@@ -21,6 +21,11 @@ Task<Result<void>> write_new(FileSystem& fs, std::string path, std::string conte
 
 }  // namespace
 
+Task<Result<std::uint64_t>> File::size() {
+  CAIRN_CO_ASSIGN(const FileInfo about, co_await info());
+  co_return about.bytes;
+}
+
 Task<Result<void>> FileSystem::replace_file(std::string path, std::string content) {
   const std::string temporary = path + ".new";
   auto removed = co_await remove(temporary);  // left by a crash

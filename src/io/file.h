@@ -17,6 +17,13 @@
 
 namespace cairn::io {
 
+struct FileInfo {
+  std::uint64_t bytes = 0;
+  // False: the file was removed, or another took its name, and it lives only as long as it is open. (One that was
+  // renamed may say either.)
+  bool named = true;
+};
+
 class File {
  public:
   virtual ~File() = default;  // closes
@@ -26,7 +33,9 @@ class File {
   virtual Task<Result<void>> write_at(std::uint64_t offset, std::vector<Bytes> data) = 0;
   // After it returns, everything written is on stable storage (fdatasync).
   virtual Task<Result<void>> sync_data() = 0;
-  virtual Task<Result<std::uint64_t>> size() = 0;
+  // Never waits for the disk: an open file's inode is in memory.
+  virtual Task<Result<FileInfo>> info() = 0;
+  Task<Result<std::uint64_t>> size();
 };
 
 struct DirectoryEntry {
@@ -39,13 +48,19 @@ struct SpaceInfo {
   std::uint64_t available_bytes = 0;  // to an unprivileged writer
 };
 
+// What the memory, offset and length of a piece must be multiples of to be written without a copy.
+inline constexpr std::size_t kDirectAlignment = 4096;
+
 class FileSystem {
  public:
   virtual ~FileSystem() = default;
   virtual std::string_view name() const = 0;  // "io_uring", "threads", ...
 
   // read and read_write: an existing file (not_found). create_new: for both, and it must not exist (already_exists).
-  enum class Open { read, create_new, read_write };
+  // create_streamed: as create_new, for a file that is written front to back in large pieces and that nobody is waiting
+  // to read: pieces of kDirectAlignment in memory, offset and length may go to the disk without a copy in the page
+  // cache. Which ones do changes nothing of what write_at and sync_data promise.
+  enum class Open { read, create_new, read_write, create_streamed };
   virtual Task<Result<std::unique_ptr<File>>> open(std::string path, Open mode) = 0;
   virtual Task<Result<void>> remove(std::string path) = 0;  // a file or an empty directory; not_found if absent
   virtual Task<Result<void>> rename(std::string from, std::string to) = 0;

@@ -16,6 +16,11 @@
 namespace cairn::io {
 namespace {
 
+// What is copied from the page cache on a reactor before others get their turn.
+constexpr std::size_t kCachedPiece = std::size_t{2} << 20;
+// Less than this is cheaper to copy: the sync that follows sends it to the disk in one go.
+constexpr std::size_t kLeastDirect = std::size_t{256} << 10;
+
 Code code_of(int error) {
   switch (error) {
     case ENOENT:
@@ -109,6 +114,29 @@ Result<SpaceInfo> space_blocking(const std::string& path) {
                    static_cast<std::uint64_t>(info.f_bavail) * info.f_frsize};
 }
 
+// The file once more, past the page cache; null where that is not offered. `fd`: it is open
+// already.
+DescriptorRef open_direct(const std::string& path, int fd) {
+  struct statx info{};
+  if (::statx(fd, "", AT_EMPTY_PATH, STATX_DIOALIGN, &info) == 0 &&
+      (info.stx_mask & STATX_DIOALIGN) != 0) {
+    const auto fits = [](std::uint32_t align) {
+      return align != 0 && kDirectAlignment % align == 0;
+    };
+    if (!fits(info.stx_dio_mem_align) || !fits(info.stx_dio_offset_align)) return nullptr;
+  }
+  const int direct = retry([&] { return ::open(path.c_str(), O_WRONLY | O_DIRECT | O_CLOEXEC); });
+  return direct < 0 ? nullptr : std::make_shared<Descriptor>(direct, path);
+}
+
+// Removes `n` written bytes (and empty pieces) from the front.
+void consume(std::vector<Bytes>& data, std::size_t n) {
+  std::size_t done = 0;
+  while (done < data.size() && n >= data[done].size()) n -= data[done++].size();
+  data.erase(data.begin(), data.begin() + static_cast<std::ptrdiff_t>(done));
+  if (!data.empty()) data.front() = data.front().subspan(n);
+}
+
 }  // namespace
 
 Error errno_error(int error, std::string_view operation, std::string_view path) {
@@ -124,13 +152,14 @@ Descriptor::~Descriptor() {
   ::close(fd_);
 }
 
-Result<DescriptorRef> open_blocking(const std::string& path, FileSystem::Open mode) {
+Result<OpenFile> open_blocking(const std::string& path, FileSystem::Open mode) {
   int flags = O_CLOEXEC;
   switch (mode) {
     case FileSystem::Open::read:
       flags |= O_RDONLY;
       break;
     case FileSystem::Open::create_new:
+    case FileSystem::Open::create_streamed:
       flags |= O_RDWR | O_CREAT | O_EXCL;
       break;
     case FileSystem::Open::read_write:
@@ -139,7 +168,9 @@ Result<DescriptorRef> open_blocking(const std::string& path, FileSystem::Open mo
   }
   const int fd = retry([&] { return ::open(path.c_str(), flags, 0600); });
   if (fd < 0) return errno_error(errno, "open", path);
-  return DescriptorRef(std::make_shared<Descriptor>(fd, path));
+  OpenFile file{std::make_shared<Descriptor>(fd, path), nullptr};
+  if (mode == FileSystem::Open::create_streamed) file.direct = open_direct(path, fd);
+  return file;
 }
 
 Result<std::size_t> read_blocking(const Descriptor& file, std::uint64_t offset, MutableBytes into) {
@@ -155,29 +186,65 @@ Result<std::size_t> read_blocking(const Descriptor& file, std::uint64_t offset, 
   return have;
 }
 
-void consume(std::vector<Bytes>& data, std::size_t n) {
-  std::size_t done = 0;
-  while (done < data.size() && n >= data[done].size()) n -= data[done++].size();
-  data.erase(data.begin(), data.begin() + static_cast<std::ptrdiff_t>(done));
-  if (!data.empty()) data.front() = data.front().subspan(n);
+WriteSteps::WriteSteps(OpenFile file, std::uint64_t offset, std::vector<Bytes> data)
+    : file_(std::move(file)), offset_(offset), data_(std::move(data)) {
+  consume(data_, 0);
+  plan();
 }
 
-Result<void> write_blocking(const Descriptor& file, std::uint64_t offset, std::vector<Bytes> data) {
-  std::vector<iovec> pieces;
-  for (consume(data, 0); !data.empty();) {
-    pieces.clear();
-    for (const Bytes& piece : data) {
-      if (pieces.size() == IOV_MAX) break;
-      pieces.push_back({const_cast<std::byte*>(piece.data()), piece.size()});
-    }
-    const ssize_t n = retry([&] {
-      return ::pwritev(file.fd(), pieces.data(), static_cast<int>(pieces.size()),
-                       static_cast<off_t>(offset));
-    });
-    if (n < 0) return errno_error(errno, "write", file.path());
-    if (n == 0) return errno_error(EIO, "write", file.path());
-    offset += static_cast<std::uint64_t>(n);
-    consume(data, static_cast<std::size_t>(n));
+void WriteSteps::plan() {
+  pieces_.clear();
+  direct_ = !data_.empty() && file_.direct != nullptr && plan_direct();
+  if (!direct_) plan_plain();
+}
+
+// The aligned bytes at the front, if they are enough to be worth waiting for the disk.
+bool WriteSteps::plan_direct() {
+  if (offset_ % kDirectAlignment != 0) return false;
+  std::size_t bytes = 0;
+  for (const Bytes& piece : data_) {
+    if (pieces_.size() == IOV_MAX ||
+        reinterpret_cast<std::uintptr_t>(piece.data()) % kDirectAlignment != 0)
+      break;
+    const std::size_t whole = piece.size() / kDirectAlignment * kDirectAlignment;
+    if (whole > 0) pieces_.push_back({const_cast<std::byte*>(piece.data()), whole});
+    bytes += whole;
+    if (whole < piece.size()) break;
+  }
+  if (bytes >= kLeastDirect) return true;
+  pieces_.clear();
+  return false;
+}
+
+void WriteSteps::plan_plain() {
+  for (const Bytes& piece : data_) {
+    if (pieces_.size() == IOV_MAX) break;
+    pieces_.push_back({const_cast<std::byte*>(piece.data()), piece.size()});
+  }
+}
+
+bool WriteSteps::taken(std::int64_t result) {
+  if (direct_ && (result == -EINVAL || result == -EOPNOTSUPP)) {
+    file_.direct.reset();
+    plan();
+    return true;
+  }
+  if (result == -EINTR || result == -EAGAIN) return true;
+  if (result <= 0) return false;
+  offset_ += static_cast<std::uint64_t>(result);
+  consume(data_, static_cast<std::size_t>(result));
+  plan();
+  return true;
+}
+
+Result<void> write_blocking(OpenFile file, std::uint64_t offset, std::vector<Bytes> data) {
+  WriteSteps steps(file, offset, std::move(data));
+  while (!steps.done()) {
+    const ssize_t n =
+        ::pwritev(steps.fd(), steps.pieces().data(), static_cast<int>(steps.pieces().size()),
+                  static_cast<off_t>(steps.offset()));
+    const int error = n < 0 ? errno : EIO;
+    if (!steps.taken(n < 0 ? -error : n)) return errno_error(error, "write", file.plain->path());
   }
   return {};
 }
@@ -187,10 +254,17 @@ Result<void> sync_blocking(const Descriptor& file) {
   return {};
 }
 
-Result<std::uint64_t> size_blocking(const Descriptor& file) {
+std::size_t read_cached(const Descriptor& file, std::uint64_t offset, MutableBytes into) {
+  const iovec piece{into.data(), std::min(into.size(), kCachedPiece)};
+  // Any error is left for the read that follows to meet again.
+  const ssize_t n = ::preadv2(file.fd(), &piece, 1, static_cast<off_t>(offset), RWF_NOWAIT);
+  return n > 0 ? static_cast<std::size_t>(n) : 0;
+}
+
+Result<FileInfo> info_of(const Descriptor& file) {
   struct stat info;
   if (::fstat(file.fd(), &info) != 0) return errno_error(errno, "stat", file.path());
-  return static_cast<std::uint64_t>(info.st_size);
+  return FileInfo{static_cast<std::uint64_t>(info.st_size), info.st_nlink > 0};
 }
 
 Task<Result<void>> PoolFileSystem::remove(std::string path) {

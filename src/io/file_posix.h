@@ -1,6 +1,8 @@
 // From errno to Error, and the blocking system calls both real file systems share. Internal to io.
 #pragma once
 
+#include <sys/uio.h>
+
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -31,15 +33,45 @@ class Descriptor {
 };
 using DescriptorRef = std::shared_ptr<const Descriptor>;
 
-// Blocking; on any thread.
-Result<DescriptorRef> open_blocking(const std::string& path, FileSystem::Open mode);
-Result<std::size_t> read_blocking(const Descriptor& file, std::uint64_t offset, MutableBytes into);
-Result<void> write_blocking(const Descriptor& file, std::uint64_t offset, std::vector<Bytes> data);
-Result<void> sync_blocking(const Descriptor& file);
-Result<std::uint64_t> size_blocking(const Descriptor& file);
+// A file as both real file systems hold it. `direct`: the same file past the page cache
+// (create_streamed), null where the file system does not offer that.
+struct OpenFile {
+  DescriptorRef plain{};
+  DescriptorRef direct{};
+};
 
-// Removes `n` written bytes (and empty pieces) from the front.
-void consume(std::vector<Bytes>& data, std::size_t n);
+// Blocking; on any thread.
+Result<OpenFile> open_blocking(const std::string& path, FileSystem::Open mode);
+Result<std::size_t> read_blocking(const Descriptor& file, std::uint64_t offset, MutableBytes into);
+Result<void> write_blocking(OpenFile file, std::uint64_t offset, std::vector<Bytes> data);
+Result<void> sync_blocking(const Descriptor& file);
+// What the page cache holds of the range, from its beginning, without waiting for the disk.
+std::size_t read_cached(const Descriptor& file, std::uint64_t offset, MutableBytes into);
+Result<FileInfo> info_of(const Descriptor& file);
+
+// A write in progress: which of its bytes the next system call takes, and through which descriptor.
+class WriteSteps {
+ public:
+  WriteSteps(OpenFile file, std::uint64_t offset, std::vector<Bytes> data);
+  bool done() const { return data_.empty(); }
+  // REQUIRES (both): not done(). Valid until the next taken().
+  const std::vector<iovec>& pieces() const { return pieces_; }
+  int fd() const { return direct_ ? file_.direct->fd() : file_.plain->fd(); }
+  std::uint64_t offset() const { return offset_; }
+  // What the call returned: bytes written, or a negative errno. False: it failed for good. Where
+  // the file system refuses a direct write, the page cache takes it.
+  bool taken(std::int64_t result);
+
+ private:
+  void plan();
+  bool plan_direct();
+  void plan_plain();
+  OpenFile file_;
+  std::uint64_t offset_;
+  std::vector<Bytes> data_;
+  std::vector<iovec> pieces_;
+  bool direct_ = false;
+};
 
 // Everything but open() and the file's own operations, by the pool. What both real file systems
 // share.
@@ -60,7 +92,5 @@ class PoolFileSystem : public FileSystem {
 std::unique_ptr<FileSystem> make_thread_file_system(BlockingPool& pool);
 // `unavailable` where the kernel or a container forbids it.
 Result<std::unique_ptr<FileSystem>> make_uring_file_system(Reactors& reactors, BlockingPool& pool);
-// Operations of a file by the pool; also what the io_uring file does on a foreign executor.
-std::unique_ptr<File> make_thread_file(BlockingPool& pool, DescriptorRef descriptor);
 
 }  // namespace cairn::io

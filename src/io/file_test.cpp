@@ -155,6 +155,53 @@ TEST_P(Files, AnOpenFileOutlivesItsName) {
   EXPECT_EQ(read(*file, 0, 100), "still here");
 }
 
+TEST_P(Files, InfoTellsWhetherTheNameIsGone) {
+  auto file = create("a");
+  ASSERT_TRUE(run(file->write_at(0, pieces({"12345"}))));
+  EXPECT_EQ(run(file->info())->bytes, 5u);
+  EXPECT_TRUE(run(file->info())->named);
+  create("b");
+  ASSERT_TRUE(run(fs_->rename(path("b"), path("a"))));
+  EXPECT_FALSE(run(file->info())->named);
+  auto other = create("c");
+  ASSERT_TRUE(run(fs_->remove(path("c"))));
+  EXPECT_FALSE(run(other->info())->named);
+}
+
+struct alignas(kDirectAlignment) AlignedRoom {
+  std::array<std::byte, 3 << 20> bytes;
+};
+
+// Aligned pieces may pass the page cache by, others may not: what is read is what was written.
+TEST_P(Files, StreamsOfAnyShapeAreWhole) {
+  const auto room = std::make_unique<AlignedRoom>();
+  for (std::size_t i = 0; i < room->bytes.size(); ++i)
+    room->bytes[i] = static_cast<std::byte>(i * 2654435761u >> 13);
+  const Bytes all(room->bytes);
+  constexpr std::size_t kPage = kDirectAlignment;
+  const std::vector<std::vector<Bytes>> shapes{
+      {all.subspan(0, kPage), all.subspan(kPage * 5, 1 << 20)},          // header and data
+      {all.subspan(0, 512 << 10), all.subspan(600 * kPage, 512 << 10)},  // two runs
+      {all.subspan(0, (512 << 10) + 100)},                               // a ragged end
+      {all.subspan(1, 512 << 10)},                                       // not aligned in memory
+      {all.subspan(0, 512 << 10), all.subspan(77, 1000), all.subspan(kPage, 512 << 10)},
+      {all.subspan(0, 700)},
+  };
+  auto file = run(fs_->open(path("s"), Open::create_streamed));
+  ASSERT_TRUE(file) << file.error().message;
+  EXPECT_EQ(run(fs_->open(path("s"), Open::create_streamed)).code(), Code::already_exists);
+  std::string expected;
+  for (int round = 0; round < 2; ++round) {
+    for (const auto& shape : shapes) {
+      ASSERT_TRUE(run((*file)->write_at(expected.size(), shape)));
+      for (const Bytes piece : shape) expected += as_text(piece);
+    }
+  }
+  ASSERT_TRUE(run((*file)->sync_data()));
+  EXPECT_EQ(run((*file)->size()).value(), expected.size());
+  EXPECT_TRUE(run(fs_->read_file(path("s"))).value() == expected);
+}
+
 TEST_P(Files, ReplaceFileLeavesOnlyTheNewContent) {
   ASSERT_TRUE(run(fs_->replace_file(path("f"), "one")));
   create("f.new");  // as a crash leaves it
@@ -265,8 +312,45 @@ TEST(FileErrors, MapToCodes) {
 TEST(FileErrors, AFullDeviceIsNoSpace) {
   const int fd = ::open("/dev/full", O_RDWR | O_CLOEXEC);
   if (fd < 0) GTEST_SKIP() << "no /dev/full here";
-  const Descriptor full(fd, "/dev/full");
+  const OpenFile full{std::make_shared<Descriptor>(fd, "/dev/full"), nullptr};
   EXPECT_EQ(write_blocking(full, 0, pieces({"x"})).code(), Code::no_space);
+}
+
+int memory_file() {
+  return ::memfd_create("cairn-test", MFD_CLOEXEC);
+}
+
+TEST(WriteSteps, ARefusedDirectWriteGoesThroughThePageCache) {
+  const OpenFile file{std::make_shared<Descriptor>(memory_file(), "plain"),
+                      std::make_shared<Descriptor>(memory_file(), "direct")};
+  const auto room = std::make_unique<AlignedRoom>();
+  const Bytes data = Bytes(room->bytes).first((1 << 20) + 10);
+  WriteSteps steps(file, 0, {data});
+  EXPECT_EQ(steps.fd(), file.direct->fd());
+  ASSERT_EQ(steps.pieces().size(), 1u);
+  EXPECT_EQ(steps.pieces()[0].iov_len, std::size_t{1} << 20);  // the end is not aligned
+  ASSERT_TRUE(steps.taken(512 << 10));
+  EXPECT_EQ(steps.fd(), file.direct->fd());
+  EXPECT_EQ(steps.offset(), 512u << 10);
+  ASSERT_TRUE(steps.taken(-EINTR));
+  ASSERT_TRUE(steps.taken(-EINVAL));
+  EXPECT_EQ(steps.fd(), file.plain->fd());
+  EXPECT_EQ(steps.offset(), 512u << 10);
+  EXPECT_EQ(steps.pieces()[0].iov_len, (512u << 10) + 10);
+  EXPECT_FALSE(steps.taken(-EINVAL));  // now it is an error
+  EXPECT_FALSE(steps.done());
+}
+
+TEST(WriteSteps, WhatIsSmallOrNotAlignedIsNotDirect) {
+  const OpenFile file{std::make_shared<Descriptor>(memory_file(), "plain"),
+                      std::make_shared<Descriptor>(memory_file(), "direct")};
+  const auto room = std::make_unique<AlignedRoom>();
+  const Bytes all(room->bytes);
+  EXPECT_EQ(WriteSteps(file, 0, {all.first(64 << 10)}).fd(), file.plain->fd());
+  EXPECT_EQ(WriteSteps(file, 100, {all.first(1 << 20)}).fd(), file.plain->fd());
+  EXPECT_EQ(WriteSteps(file, 0, {all.subspan(8, 1 << 20)}).fd(), file.plain->fd());
+  EXPECT_EQ(WriteSteps(file, 4096, {all.first(1 << 20)}).fd(), file.direct->fd());
+  EXPECT_TRUE(WriteSteps(file, 0, {Bytes{}, Bytes{}}).done());
 }
 
 TEST(FileSystemChoice, UnknownNameIsRefused) {

@@ -6,27 +6,31 @@ namespace {
 
 class ThreadFile final : public File {
  public:
-  ThreadFile(BlockingPool& pool, DescriptorRef descriptor)
-      : pool_(pool), file_(std::move(descriptor)) {}
+  ThreadFile(BlockingPool& pool, OpenFile file) : pool_(pool), file_(std::move(file)) {}
 
   Task<Result<std::size_t>> read_at(std::uint64_t offset, MutableBytes into) override {
-    co_return co_await pool_.run(
-        [file = file_, offset, into] { return read_blocking(*file, offset, into); });
+    const std::size_t have = read_cached(*file_.plain, offset, into);
+    if (have == into.size()) co_return have;
+    CAIRN_CO_ASSIGN(
+        const std::size_t more,
+        co_await pool_.run([file = file_.plain, offset = offset + have, rest = into.subspan(have)] {
+          return read_blocking(*file, offset, rest);
+        }));
+    co_return have + more;
   }
   Task<Result<void>> write_at(std::uint64_t offset, std::vector<Bytes> data) override {
     co_return co_await pool_.run([file = file_, offset, data = std::move(data)]() mutable {
-      return write_blocking(*file, offset, std::move(data));
+      return write_blocking(file, offset, std::move(data));
     });
   }
   Task<Result<void>> sync_data() override {
-    co_return co_await pool_.run([file = file_] { return sync_blocking(*file); });
+    co_return co_await pool_.run([file = file_.plain] { return sync_blocking(*file); });
   }
-  // fstat does not touch the disk: the inode of an open file is in memory.
-  Task<Result<std::uint64_t>> size() override { co_return size_blocking(*file_); }
+  Task<Result<FileInfo>> info() override { co_return info_of(*file_.plain); }
 
  private:
   BlockingPool& pool_;
-  DescriptorRef file_;
+  OpenFile file_;
 };
 
 class ThreadFileSystem final : public PoolFileSystem {
@@ -38,15 +42,11 @@ class ThreadFileSystem final : public PoolFileSystem {
     auto opened =
         co_await pool_.run([path = std::move(path), mode] { return open_blocking(path, mode); });
     CAIRN_CO_TRY(opened);
-    co_return make_thread_file(pool_, std::move(*opened));
+    co_return std::make_unique<ThreadFile>(pool_, std::move(*opened));
   }
 };
 
 }  // namespace
-
-std::unique_ptr<File> make_thread_file(BlockingPool& pool, DescriptorRef descriptor) {
-  return std::make_unique<ThreadFile>(pool, std::move(descriptor));
-}
 
 std::unique_ptr<FileSystem> make_thread_file_system(BlockingPool& pool) {
   return std::make_unique<ThreadFileSystem>(pool);

@@ -179,16 +179,20 @@ bool again(int result) {
 
 class UringFile final : public File {
  public:
-  UringFile(std::shared_ptr<const Rings> rings, BlockingPool& pool, DescriptorRef descriptor)
-      : rings_(std::move(rings)), pool_(pool), file_(std::move(descriptor)) {}
+  UringFile(std::shared_ptr<const Rings> rings, BlockingPool& pool, OpenFile file)
+      : rings_(std::move(rings)), pool_(pool), file_(std::move(file)) {}
 
   Task<Result<std::size_t>> read_at(std::uint64_t offset, MutableBytes into) override {
     Ring* const ring = ring_of_this_thread(*rings_);
-    const DescriptorRef file = file_;
-    if (ring == nullptr)
-      co_return co_await pool_.run(
-          [file, offset, into] { return read_blocking(*file, offset, into); });
-    std::size_t have = 0;
+    const DescriptorRef file = file_.plain;
+    std::size_t have = read_cached(*file, offset, into);
+    if (ring == nullptr && have < into.size()) {
+      CAIRN_CO_ASSIGN(const std::size_t more,
+                      co_await pool_.run([file, offset = offset + have, rest = into.subspan(have)] {
+                        return read_blocking(*file, offset, rest);
+                      }));
+      co_return have + more;
+    }
     while (have < into.size()) {
       const auto rest = into.subspan(have);
       const auto length = static_cast<unsigned>(std::min<std::size_t>(rest.size(), kPieceMax));
@@ -207,35 +211,27 @@ class UringFile final : public File {
 
   Task<Result<void>> write_at(std::uint64_t offset, std::vector<Bytes> data) override {
     Ring* const ring = ring_of_this_thread(*rings_);
-    const DescriptorRef file = file_;
+    const OpenFile file = file_;
     if (ring == nullptr) {
       co_return co_await pool_.run([file, offset, data = std::move(data)]() mutable {
-        return write_blocking(*file, offset, std::move(data));
+        return write_blocking(file, offset, std::move(data));
       });
     }
-    std::vector<iovec> pieces;
-    for (consume(data, 0); !data.empty();) {
-      pieces.clear();
-      for (const Bytes& piece : data) {
-        if (pieces.size() == IOV_MAX) break;
-        pieces.push_back({const_cast<std::byte*>(piece.data()), piece.size()});
-      }
-      const int n =
-          co_await RingOp{*ring, [&](io_uring_sqe* sqe) {
-                            ::io_uring_prep_writev(sqe, file->fd(), pieces.data(),
-                                                   static_cast<unsigned>(pieces.size()), offset);
-                          }};
-      if (again(n)) continue;
-      if (n <= 0) co_return errno_error(n == 0 ? EIO : -n, "write", file->path());
-      offset += static_cast<std::uint64_t>(n);
-      consume(data, static_cast<std::size_t>(n));
+    WriteSteps steps(file, offset, std::move(data));
+    while (!steps.done()) {
+      const int n = co_await RingOp{
+          *ring, [&](io_uring_sqe* sqe) {
+            ::io_uring_prep_writev(sqe, steps.fd(), steps.pieces().data(),
+                                   static_cast<unsigned>(steps.pieces().size()), steps.offset());
+          }};
+      if (!steps.taken(n)) co_return errno_error(n == 0 ? EIO : -n, "write", file.plain->path());
     }
     co_return Result<void>{};
   }
 
   Task<Result<void>> sync_data() override {
     Ring* const ring = ring_of_this_thread(*rings_);
-    const DescriptorRef file = file_;
+    const DescriptorRef file = file_.plain;
     if (ring == nullptr) co_return co_await pool_.run([file] { return sync_blocking(*file); });
     const int rc = co_await RingOp{*ring, [&](io_uring_sqe* sqe) {
                                      ::io_uring_prep_fsync(sqe, file->fd(), IORING_FSYNC_DATASYNC);
@@ -244,13 +240,13 @@ class UringFile final : public File {
     co_return Result<void>{};
   }
 
-  Task<Result<std::uint64_t>> size() override { co_return size_blocking(*file_); }
+  Task<Result<FileInfo>> info() override { co_return info_of(*file_.plain); }
 
  private:
   static constexpr std::size_t kPieceMax = std::size_t{1} << 30;
   std::shared_ptr<const Rings> rings_;
   BlockingPool& pool_;
-  DescriptorRef file_;
+  OpenFile file_;
 };
 
 class UringFileSystem final : public PoolFileSystem {
@@ -275,8 +271,8 @@ class UringFileSystem final : public PoolFileSystem {
                              }};
       }
       if (fd < 0) co_return errno_error(-fd, "open", path);
-      co_return std::make_unique<UringFile>(rings_, pool_,
-                                            std::make_shared<Descriptor>(fd, std::move(path)));
+      co_return std::make_unique<UringFile>(
+          rings_, pool_, OpenFile{std::make_shared<Descriptor>(fd, std::move(path)), nullptr});
     }
     auto opened =
         co_await pool_.run([path = std::move(path), mode] { return open_blocking(path, mode); });

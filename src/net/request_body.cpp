@@ -81,8 +81,8 @@ io::Task<Result<std::size_t>> RequestBody::read_sized(MutableBytes into) {
   ReadBuffer& buffer = transport_.buffer();
   if (buffer.empty()) {
     const bool small = into.size() < kSmallRead && into.size() < remaining_;
-    const auto want =
-        into.first(static_cast<std::size_t>(std::min<std::uint64_t>(into.size(), remaining_)));
+    const auto want = into.first(static_cast<std::size_t>(
+        std::min<std::uint64_t>({into.size(), remaining_, Transport::kTurnBytes})));
     const Moved moved = co_await transport_.read(small ? buffer.space() : piece(want), deadline());
     if (moved.failed() || moved.bytes == 0) co_return failure(moved);
     if (!small) {
@@ -117,7 +117,9 @@ io::Task<Result<std::size_t>> RequestBody::read_chunked(MutableBytes into) {
     }
     const bool direct = step == ChunkDecoder::Step::data && into.size() >= kSmallRead;
     const auto room = static_cast<std::size_t>(
-        direct ? std::min<std::uint64_t>(into.size(), chunks_.remaining()) : std::uint64_t{0});
+        direct ? std::min<std::uint64_t>(
+                     {into.size(), chunks_.remaining(), Transport::kTurnBytes})
+               : std::uint64_t{0});
     // Directly into place; the framing that follows the chunk goes to the buffer in the same call.
     Moved moved;
     if (direct)

@@ -22,7 +22,7 @@ void Transport::begin_wait(Tick deadline) {
   deadline_ = deadline;
   waiting_ = true;
   interrupt_ = Interrupt::none;
-  immediate_ = kImmediate;
+  immediate_ = kTurnBytes;
 }
 
 Moved Transport::end_wait(Moved moved) {
@@ -48,7 +48,7 @@ bool Transport::Read::await_ready() {
   if (!try_first || transport.spent()) return false;
   waiting.moved = transport.socket_->try_read(std::span(into, count));
   if (waiting.moved.again()) return false;
-  --transport.immediate_;
+  transport.spend(waiting.moved.bytes);
   return true;
 }
 
@@ -82,15 +82,17 @@ Moved Transport::Wait::await_resume() {
 }
 
 int Transport::write_now(std::vector<iovec>& pieces) {
+  std::size_t written = 0;
   while (!pieces.empty()) {
     if (cut_) return -1;
     const auto count = std::min(pieces.size(), kMaxPieces);
     const Moved moved = socket_->try_write(std::span(pieces.data(), count));
     if (moved.again()) return 0;
     if (moved.failed()) return -1;
+    written += moved.bytes;
     drop_written(pieces, moved.bytes);
   }
-  if (immediate_ > 0) --immediate_;
+  spend(written);
   return 1;
 }
 

@@ -2,6 +2,7 @@
 // which it is late, and whoever owns the transport looks at it every tick. Private to net.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -68,13 +69,14 @@ class Transport {
   io::Task<bool> write_rest(std::vector<iovec>& pieces, Tick patience);
 
   // A connection whose calls never have to wait would keep its reactor from all others: after a
-  // number of them it is to yield().
+  // number of them, or of bytes (which are hashed and encoded in the same turn), it is to yield().
+  static constexpr std::size_t kTurnBytes = std::size_t{256} << 10;
   bool spent() const { return immediate_ == 0; }
   struct Yield {
     Transport& transport;
     bool await_ready() const noexcept { return false; }
     void await_suspend(std::coroutine_handle<> h) {
-      transport.immediate_ = kImmediate;
+      transport.immediate_ = kTurnBytes;
       transport.reactor_.post([h] { h.resume(); });
     }
     void await_resume() const noexcept {}
@@ -88,7 +90,8 @@ class Transport {
   void interrupt(Interrupt why);
 
  private:
-  static constexpr unsigned kImmediate = 64;
+  static constexpr std::size_t kCallBytes = 4096;  // what a call costs beside its bytes
+  void spend(std::size_t bytes) { immediate_ -= std::min(immediate_, kCallBytes + bytes); }
   void begin_wait(Tick deadline);
   Moved end_wait(Moved moved);
 
@@ -97,7 +100,7 @@ class Transport {
   ReadBuffer buffer_;
   const Tick& now_;
   Tick deadline_ = 0;
-  unsigned immediate_ = kImmediate;
+  std::size_t immediate_ = kTurnBytes;
   bool waiting_ = false;
   bool cut_ = false;
   Interrupt interrupt_ = Interrupt::none;

@@ -32,8 +32,8 @@ class FaultyFile final : public File {
   Task<Result<void>> sync_data() override {
     return under((*injector_)(FileOp::sync, path_), inner_->sync_data());
   }
-  Task<Result<std::uint64_t>> size() override {
-    return under((*injector_)(FileOp::size, path_), inner_->size());
+  Task<Result<FileInfo>> info() override {
+    return under((*injector_)(FileOp::size, path_), inner_->info());
   }
 
  private:

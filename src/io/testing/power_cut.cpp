@@ -272,11 +272,12 @@ class MemoryFile final : public File {
     co_return Result<void>{};
   }
 
-  Task<Result<std::uint64_t>> size() override {
+  Task<Result<FileInfo>> info() override {
     co_await Yield{};
     std::lock_guard lock(disk_->mutex);
     CAIRN_CO_TRY(check());
-    co_return static_cast<std::uint64_t>(node_->content.size());
+    const auto parts = split(path_);
+    co_return FileInfo{node_->content.size(), disk_->find(parts, parts.size()) == node_};
   }
 
  private:
@@ -302,7 +303,7 @@ Task<Result<std::unique_ptr<File>>> PowerCutFileSystem::open(std::string path, O
   std::lock_guard lock(disk_->mutex);
   CAIRN_CO_TRY(disk_->check_power());
   CAIRN_CO_ASSIGN(auto place, disk_->place(path));
-  if (mode == Open::create_new) {
+  if (mode == Open::create_new || mode == Open::create_streamed) {
     if (place.node) co_return Error(Code::already_exists, "open " + path + ": it exists");
     CAIRN_CO_TRY(disk_->begin_change());
     place.node = std::make_shared<Node>();
