@@ -33,6 +33,9 @@ class File {
   virtual Task<Result<void>> write_at(std::uint64_t offset, std::vector<Bytes> data) = 0;
   // After it returns, everything written is on stable storage (fdatasync).
   virtual Task<Result<void>> sync_data() = 0;
+  // Gives the space of these bytes back where the file system can: they read as zeros from now on, but after a crash
+  // perhaps as before. REQUIRES: offset and length are multiples of kDirectAlignment.
+  virtual Task<Result<void>> discard(std::uint64_t offset, std::uint64_t length) = 0;
   // Never waits for the disk: an open file's inode is in memory.
   virtual Task<Result<FileInfo>> info() = 0;
   Task<Result<std::uint64_t>> size();

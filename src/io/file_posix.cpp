@@ -261,6 +261,15 @@ std::size_t read_cached(const Descriptor& file, std::uint64_t offset, MutableByt
   return n > 0 ? static_cast<std::size_t>(n) : 0;
 }
 
+Result<void> discard_blocking(const Descriptor& file, std::uint64_t offset, std::uint64_t length) {
+  const int rc = retry([&] {
+    return ::fallocate(file.fd(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+                       static_cast<off_t>(offset), static_cast<off_t>(length));
+  });
+  if (rc != 0 && errno != EOPNOTSUPP) return errno_error(errno, "cut", file.path());
+  return {};
+}
+
 Result<FileInfo> info_of(const Descriptor& file) {
   struct stat info;
   if (::fstat(file.fd(), &info) != 0) return errno_error(errno, "stat", file.path());

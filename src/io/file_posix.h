@@ -47,6 +47,8 @@ Result<void> write_blocking(OpenFile file, std::uint64_t offset, std::vector<Byt
 Result<void> sync_blocking(const Descriptor& file);
 // What the page cache holds of the range, from its beginning, without waiting for the disk.
 std::size_t read_cached(const Descriptor& file, std::uint64_t offset, MutableBytes into);
+// Fine where the file system cannot.
+Result<void> discard_blocking(const Descriptor& file, std::uint64_t offset, std::uint64_t length);
 Result<FileInfo> info_of(const Descriptor& file);
 
 // A write in progress: which of its bytes the next system call takes, and through which descriptor.

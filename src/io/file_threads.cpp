@@ -26,6 +26,10 @@ class ThreadFile final : public File {
   Task<Result<void>> sync_data() override {
     co_return co_await pool_.run([file = file_.plain] { return sync_blocking(*file); });
   }
+  Task<Result<void>> discard(std::uint64_t offset, std::uint64_t length) override {
+    co_return co_await pool_.run(
+        [file = file_.plain, offset, length] { return discard_blocking(*file, offset, length); });
+  }
   Task<Result<FileInfo>> info() override { co_return info_of(*file_.plain); }
 
  private:

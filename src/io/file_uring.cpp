@@ -240,6 +240,10 @@ class UringFile final : public File {
     co_return Result<void>{};
   }
 
+  Task<Result<void>> discard(std::uint64_t offset, std::uint64_t length) override {
+    co_return co_await pool_.run(
+        [file = file_.plain, offset, length] { return discard_blocking(*file, offset, length); });
+  }
   Task<Result<FileInfo>> info() override { co_return info_of(*file_.plain); }
 
  private:

@@ -23,7 +23,7 @@ struct DataOptions {
   std::size_t inline_max_bytes = 128 * 1024;
   std::size_t write_batch_bytes = 1 << 20;  // data encoded and sent at once
   unsigned write_batches_ahead = 2;         // sent and not yet written, beside the one that fills
-  std::size_t read_batch_bytes = 2 << 20;   // data read at once
+  std::size_t read_batch_bytes = 1 << 20;   // data read at once
   unsigned read_batches_ahead = 2;          // being read beside the one handed out
   io::Duration call_deadline = std::chrono::seconds(10);
   // How long a drive may be behind the others before the write goes on without it.
@@ -31,6 +31,12 @@ struct DataOptions {
   // How long a read may take before another shard is read in its place.
   io::Duration hedge_delay = std::chrono::milliseconds(300);
 };
+
+// Whether bodies hold so much of the budget that each should hold less: so hundreds of streams need
+// not the memory that a few make good use of.
+inline bool is_crowded(const io::MemoryBudget& memory) {
+  return memory.used() > memory.limit() / 8;
+}
 
 // Told of a shard that is not what it should be: corrupt, not_found, io_error. Called on the
 // executor of the read.

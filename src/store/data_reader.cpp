@@ -75,14 +75,18 @@ class BlobSource : public io::SliceSource {
 
   // Reads the first batch: it spans a stripe where the range does, so k shards are open afterwards.
   io::Task<Result<void>> open() {
-    issue();
-    CAIRN_CO_ASSIGN(first_, co_await take());
+    const auto [begin, end] = next_span();
+    auto batch = co_await read_batch(set_, begin, end);
+    if (!batch) co_return Error{std::move(batch.error())};
+    first_ = std::move(*batch);
     co_return Result<void>{};
   }
 
   io::Task<Batch> next() override {
     if (first_.empty() && ahead_.empty() && at_ >= end_) co_return io::Slices{};
-    while (ahead_.size() < options_.read_batches_ahead && at_ < end_) issue();
+    const unsigned most = options_.read_batches_ahead;
+    const unsigned ahead = is_crowded(set_->memory()) ? std::min(most, 1u) : most;
+    while (ahead_.size() < ahead && at_ < end_) issue();
     if (!first_.empty()) co_return std::exchange(first_, {});
     if (ahead_.empty()) issue();
     co_return co_await take();
@@ -99,14 +103,19 @@ class BlobSource : public io::SliceSource {
     result.set(co_await read_batch(std::move(set), begin, end));
   }
 
-  void issue() {
+  // The next batch's bytes of the blob.
+  std::pair<std::uint64_t, std::uint64_t> next_span() {
     const std::uint64_t stripe = set_->stripes().stripe_bytes();
     const std::uint64_t count = std::max<std::uint64_t>(1, options_.read_batch_bytes / stripe);
     // To a stripe's end, and at least one whole stripe where the range begins inside one.
     const std::uint64_t first = (at_ + stripe - 1) / stripe;
     const std::uint64_t to = std::min(end_, (first + count) * stripe);
-    Pending p{at_, to};
-    at_ = to;
+    return {std::exchange(at_, to), to};
+  }
+
+  void issue() {
+    const auto [begin, end] = next_span();
+    Pending p{begin, end};
     io::spawn(io::Executor::current(), run(set_, p.begin, p.end, p.result));
     ahead_.push_back(std::move(p));
   }

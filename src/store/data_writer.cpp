@@ -132,14 +132,17 @@ class StagedWriter : public DataWriter {
 
   // The next batch: as many whole stripes as fit, or what is still to come if that is less.
   io::Task<Result<void>> make_room() {
+    // Many streams at once make do with less each: together they keep the drives busy all the same.
+    const bool crowded = is_crowded(context_.memory);
     if (writers_) {
       // Without stopping the flow while a batch or two are on their way.
-      auto space = co_await writers_->wait(context_.options.write_batches_ahead);
+      const unsigned ahead = context_.options.write_batches_ahead;
+      auto space = co_await writers_->wait(crowded ? std::min(ahead, 1u) : ahead);
       if (!space) co_return space;
     }
     const std::uint64_t stripe = std::uint64_t{layout_.chunk_bytes} * layout_.profile.data;
-    std::uint64_t bytes =
-        std::max<std::uint64_t>(1, context_.options.write_batch_bytes / stripe) * stripe;
+    const std::size_t batch = context_.options.write_batch_bytes / (crowded ? 2 : 1);
+    std::uint64_t bytes = std::max<std::uint64_t>(1, batch / stripe) * stripe;
     // Of unknown size: room to see whether it stays small enough to be inline.
     if (!size_ && !writers_) bytes = std::max(bytes, (inline_limit_ / stripe + 1) * stripe);
     if (size_) bytes = std::min(bytes, *size_ - submitted_);

@@ -7,6 +7,7 @@
 #include "erasure/erasure.h"
 #include "io/sync.h"
 #include "store/data_reader.h"
+#include "store/fanout.h"
 #include "store/stripe.h"
 
 namespace cairn::store {
@@ -126,7 +127,7 @@ io::Task<Result<InlineShards>> gather_inline(ReadContext context, model::DataPar
   while (g.out.have < wanted) {
     const std::vector<unsigned> ask = g.next(wanted, fresh);
     for (const unsigned slot : ask)
-      io::spawn(executor, fetch_one(devices_of(*g.context.view, slot), slot, part.data_id, box));
+      run_now(fetch_one(devices_of(*g.context.view, slot), slot, part.data_id, box));
     fresh += ask.size();
     if (fresh + late == 0) break;
     const io::Instant hedge = executor.now() + g.context.options.hedge_delay;

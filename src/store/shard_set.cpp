@@ -4,6 +4,7 @@
 #include <deque>
 
 #include "io/sync.h"
+#include "store/fanout.h"
 
 namespace cairn::store {
 
@@ -174,7 +175,8 @@ io::Task<Result<void>> ShardSet::start(std::shared_ptr<Fetch> fetch, std::vector
     fetch->reads.push_back(
         Read{.what = n, .started = executor.now(), .block = block, .into = free.first(part)});
     free = free.subspan(part);
-    io::spawn(executor, run(shared_from_this(), fetch, fetch->reads.size() - 1));
+    // What the page cache holds is here when this returns: nothing waits, no timer is set.
+    run_now(run(shared_from_this(), fetch, fetch->reads.size() - 1));
   }
   co_return Result<void>{};
 }

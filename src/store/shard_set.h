@@ -28,6 +28,7 @@ class ShardSet : public std::enable_shared_from_this<ShardSet> {
 
   const Stripes& stripes() const { return stripes_; }
   const model::DataPart& part() const { return part_; }
+  io::MemoryBudget& memory() const { return memory_; }
 
   // Never read what the member of this slot has: it is the one to be rebuilt. A former member's
   // shard serves.

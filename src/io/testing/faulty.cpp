@@ -32,6 +32,9 @@ class FaultyFile final : public File {
   Task<Result<void>> sync_data() override {
     return under((*injector_)(FileOp::sync, path_), inner_->sync_data());
   }
+  Task<Result<void>> discard(std::uint64_t offset, std::uint64_t length) override {
+    return under((*injector_)(FileOp::discard, path_), inner_->discard(offset, length));
+  }
   Task<Result<FileInfo>> info() override {
     return under((*injector_)(FileOp::size, path_), inner_->info());
   }

@@ -16,6 +16,7 @@ enum class FileOp : std::uint8_t {
   write,
   sync,
   size,
+  discard,
   remove,
   rename,
   make_directory,

@@ -272,6 +272,18 @@ class MemoryFile final : public File {
     co_return Result<void>{};
   }
 
+  Task<Result<void>> discard(std::uint64_t offset, std::uint64_t length) override {
+    co_await Yield{};
+    std::lock_guard lock(disk_->mutex);
+    CAIRN_CO_TRY(check());
+    CAIRN_CO_TRY(disk_->begin_change());
+    if (offset >= node_->content.size()) co_return Result<void>{};
+    std::string zeros(std::min<std::size_t>(length, node_->content.size() - offset), '\0');
+    apply(node_->content, offset, zeros);
+    node_->pending.push_back({offset, std::move(zeros)});
+    co_return Result<void>{};
+  }
+
   Task<Result<FileInfo>> info() override {
     co_await Yield{};
     std::lock_guard lock(disk_->mutex);
