@@ -13,6 +13,9 @@ namespace {
 
 using Batch = Result<io::Slices>;
 
+// The first byte need not wait for a whole batch.
+constexpr std::size_t kFirstBatchBytes = std::size_t{256} << 10;
+
 void append_piece(io::Slices& out, io::Slice piece) {
   // Neighbours in memory become one slice, so that fewer pieces go to the socket.
   if (!out.empty() && out.back().owner == piece.owner &&
@@ -106,7 +109,10 @@ class BlobSource : public io::SliceSource {
   // The next batch's bytes of the blob.
   std::pair<std::uint64_t, std::uint64_t> next_span() {
     const std::uint64_t stripe = set_->stripes().stripe_bytes();
-    const std::uint64_t count = std::max<std::uint64_t>(1, options_.read_batch_bytes / stripe);
+    const std::size_t bytes = started_ ? options_.read_batch_bytes
+                                       : std::min(options_.read_batch_bytes, kFirstBatchBytes);
+    started_ = true;
+    const std::uint64_t count = std::max<std::uint64_t>(1, bytes / stripe);
     // To a stripe's end, and at least one whole stripe where the range begins inside one.
     const std::uint64_t first = (at_ + stripe - 1) / stripe;
     const std::uint64_t to = std::min(end_, (first + count) * stripe);
@@ -139,6 +145,7 @@ class BlobSource : public io::SliceSource {
   DataOptions options_;
   std::uint64_t at_;  // first byte not asked for yet
   std::uint64_t end_;
+  bool started_ = false;
   std::deque<Pending> ahead_;
   io::Slices first_;
 };
