@@ -13,16 +13,6 @@ io::Task<Result<bool>> submit(std::shared_ptr<Core> core, std::unique_ptr<Answer
   co_return co_await answer.get();
 }
 
-// What a failed write means: a full disk is the writer's trouble, anything else ends the drive.
-Error write_error(Core& core, Error error) {
-  if (error.code == Code::no_space) {
-    core.space.seen({core.space.total(), 0});
-    return error;
-  }
-  core.fail("a blob cannot be written: " + error.message);
-  return core.failure();
-}
-
 class StoredBlobWriter final : public BlobWriter {
  public:
   StoredBlobWriter(std::shared_ptr<Core> core, BlobName name, std::unique_ptr<BlobFileWriter> file)
@@ -156,11 +146,27 @@ io::Task<Result<void>> move_away(std::shared_ptr<Core> core, BlobName name) {
   co_return co_await core->files.sync_directory(core->blob_directory(name));
 }
 
+using Stored = Result<std::optional<io::Slice>>;
+
+io::Task<Stored> read_logged_as_it_is(std::shared_ptr<Core> core, BlobName name) {
+  Core* const c = core.get();
+  std::string value;
+  auto found = co_await core->pool.run([c, name, into = &value] {
+    return c->index->latest(Reads::blocking)->get(Family::logged, name.data_id.raw(), *into);
+  });
+  if (!found) co_return Error{std::move(found.error())};
+  if (!*found) co_return std::optional<io::Slice>{};
+  CAIRN_CO_ASSIGN(const LoggedShard shard, decode_logged(value));
+  CAIRN_CO_ASSIGN(io::Slice bytes, co_await core->log->read(shard.place));
+  co_return std::optional<io::Slice>(std::move(bytes));
+}
+
 io::Task<Result<void>> keep_inline_copy(std::shared_ptr<Core> core, BlobName name) {
   Core* const c = core.get();
   auto value = co_await core->pool.run([c, name] {
     return c->index->latest(Reads::blocking)->get_slice(Family::inline_data, name.data_id.raw());
   });
+  if (value && !*value) value = co_await read_logged_as_it_is(core, name);
   if (!value || !*value) co_return Result<void>{};  // unreadable: there is nothing to keep
   const std::string directory = core->path + "/quarantine";
   CAIRN_CO_TRY(co_await core->files.make_directory(directory));
@@ -169,6 +175,15 @@ io::Task<Result<void>> keep_inline_copy(std::shared_ptr<Core> core, BlobName nam
 }
 
 }  // namespace
+
+Error write_error(Core& core, Error error) {
+  if (error.code == Code::no_space) {
+    core.space.seen({core.space.total(), 0});
+    return error;
+  }
+  core.fail("a shard cannot be written: " + error.message);
+  return core.failure();
+}
 
 io::Task<void> refresh_space(std::shared_ptr<Core> core) {
   if (!core->space.is_stale(io::Executor::current().now())) co_return;

@@ -16,6 +16,10 @@ io::Task<Result<std::unique_ptr<BlobReader>>> open_blob(std::shared_ptr<Core> co
 io::Task<Result<void>> discard_blob(std::shared_ptr<Core> core, BlobName name);
 io::Task<Result<void>> quarantine(std::shared_ptr<Core> core, BlobName name, bool is_inline);
 
+// What a failed write of a shard means: a full disk is the writer's trouble, anything else ends the
+// drive.
+Error write_error(Core& core, Error error);
+
 // Looks again how much space there is, once a second at most.
 io::Task<void> refresh_space(std::shared_ptr<Core> core);
 

@@ -409,15 +409,23 @@ TEST_F(BlobTest, ARepairReplacesADamagedBlobInPlace) {
 
 // -- inline shards
 
-class InlineTest : public BlobTest {
+// Small inline shards live in the index, larger ones in the shard log: all the same to everybody.
+class InlineTest : public BlobTest, public ::testing::WithParamInterface<bool> {
  protected:
+  bool logged() const { return GetParam(); }
+  Family family() const { return logged() ? Family::logged : Family::inline_data; }
+  std::string text(std::string out) const {
+    if (logged()) out.resize(20'000, '.');
+    return out;
+  }
   Row inline_row(Stamp s, std::uint64_t data, Stamp order = {}, std::string meta = {}) {
     return make_row(order.is_zero() ? s : order, s,
                     {.kind = Kind::inline_, .data_id = value_of(data), .meta = std::move(meta)});
   }
-  InlineShard shard(std::uint64_t data, const std::string& text) {
-    return {value_of(data), io::Slice::of(text)};
+  InlineShard shard(std::uint64_t data, const std::string& bytes) {
+    return {value_of(data), io::Slice::of(text(bytes))};
   }
+  std::size_t segments() { return executor.run(files.list(path + "/log"))->size(); }
   Result<std::string> read_back(std::uint64_t data) {
     auto slice = executor.run(drive->read_inline(value_of(data)));
     if (!slice) return Error{std::move(slice.error())};
@@ -425,10 +433,10 @@ class InlineTest : public BlobTest {
   }
 };
 
-TEST_F(InlineTest, IsReadWithItsRowAndGoesWithIt) {
+TEST_P(InlineTest, IsReadWithItsRowAndGoesWithIt) {
   const Stamp s1 = next(), s2 = next();
   EXPECT_TRUE(accept(whole(a, s1, {inline_row(s1, 1)}), {shard(1, "hello")}).held());
-  EXPECT_EQ(*read_back(1), "hello");
+  EXPECT_EQ(*read_back(1), text("hello"));
   settle(a, s1);
   crash_losing_all();
   promise(2);
@@ -440,33 +448,33 @@ TEST_F(InlineTest, IsReadWithItsRowAndGoesWithIt) {
   request.want_inline = true;
   auto reply = executor.run(drive->read(request));
   ASSERT_TRUE(reply && reply->inline_shard && *reply->inline_shard);
-  EXPECT_EQ(io::as_text((*reply->inline_shard)->bytes), "hello");
+  EXPECT_EQ(io::as_text((*reply->inline_shard)->bytes), text("hello"));
   const Stamp s3{2, s2.sequence};
   EXPECT_TRUE(accept(whole(a, s3, {inline_row(s3, 2)}), {shard(2, "world")}).held());
   settle(a, s3);
   EXPECT_EQ(read_back(1).code(), Code::not_found);
-  EXPECT_EQ(*read_back(2), "world");
-  EXPECT_EQ(keys(Family::inline_data).size(), 1u);
+  EXPECT_EQ(*read_back(2), text("world"));
+  EXPECT_EQ(keys(family()).size(), 1u);
 }
 
-TEST_F(InlineTest, AChangeOfMetadataAndARestampKeepTheShard) {
+TEST_P(InlineTest, AChangeOfMetadataAndARestampKeepTheShard) {
   const Stamp s1 = next(), s2 = next(), s3 = next();
   accept(whole(a, s1, {inline_row(s1, 1)}), {shard(1, "hello")});
   settle(a, s1);
   EXPECT_TRUE(accept(whole(a, s2, {inline_row(s2, 1, s1, "tags")}, s1)).held());
   EXPECT_TRUE(accept(whole(a, s3, {inline_row(s3, 1, s1, "tags")})).held());
   settle(a, s3);
-  EXPECT_EQ(*read_back(1), "hello");
-  EXPECT_EQ(keys(Family::inline_data).size(), 1u);
+  EXPECT_EQ(*read_back(1), text("hello"));
+  EXPECT_EQ(keys(family()).size(), 1u);
   EXPECT_EQ(read(a).row_count, 1u);
 }
 
-TEST_F(InlineTest, MissingShardsComeWithARepetitionOrAnInstall) {
+TEST_P(InlineTest, MissingShardsComeWithARepetitionOrAnInstall) {
   const Stamp s1 = next();
   const auto m = whole(a, s1, {inline_row(s1, 1)});
   EXPECT_EQ(accept(m).missing.size(), 1u);
   EXPECT_TRUE(accept(m, {shard(1, "late")}).held());
-  EXPECT_EQ(*read_back(1), "late");
+  EXPECT_EQ(*read_back(1), text("late"));
   const model::UnitKey b = unit_of("b");
   const Stamp s2 = next();
   accept(whole(b, s2, {inline_row(s2, 2)}));
@@ -480,21 +488,92 @@ TEST_F(InlineTest, MissingShardsComeWithARepetitionOrAnInstall) {
   EXPECT_TRUE(keys(Family::missing).empty());
 }
 
-TEST_F(InlineTest, ADamagedShardIsNeverServedAndCanBeQuarantined) {
+TEST_P(InlineTest, ADamagedShardIsNeverServedAndCanBeQuarantined) {
   const Stamp s1 = next();
   accept(whole(a, s1, {inline_row(s1, 1)}), {shard(1, "hello")});
   settle(a, s1);
-  auto index = disk.open();
-  auto batch = index->batch();
-  std::string value = disk.tables()[static_cast<std::size_t>(Family::inline_data)]->begin()->second;
-  value.back() ^= 1;
-  batch->put(Family::inline_data, value_of(1).raw(), {value});
-  must(index->write(*batch, true));
+  if (logged()) {
+    auto names = executor.run(files.list(path + "/log"));
+    ASSERT_EQ(names->size(), 1u);
+    auto segment = executor.run(
+        files.open(path + "/log/" + names->at(0).name, io::FileSystem::Open::read_write));
+    must(executor.run((*segment)->write_at(kLogPage + 100, {io::as_bytes("x")})));
+  } else {
+    auto index = disk.open();
+    auto batch = index->batch();
+    std::string value =
+        disk.tables()[static_cast<std::size_t>(Family::inline_data)]->begin()->second;
+    value.back() ^= 1;
+    batch->put(Family::inline_data, value_of(1).raw(), {value});
+    must(index->write(*batch, true));
+  }
   EXPECT_EQ(read_back(1).code(), Code::corrupt);
   must(executor.run(drive->quarantine({value_of(1), 0}, true)));
   EXPECT_EQ(read_back(1).code(), Code::not_found);
+  EXPECT_EQ(executor.run(files.list(path + "/quarantine"))->size(), 1u);
   EXPECT_EQ(inspect(a).missing.size(), 1u);
+  EXPECT_TRUE(keys(family()).empty());
 }
+
+INSTANTIATE_TEST_SUITE_P(Kinds, InlineTest, ::testing::Bool(), [](const auto& each) {
+  return std::string(each.param ? "logged" : "indexed");
+});
+
+class LoggedTest : public InlineTest {};
+
+TEST_P(LoggedTest, WhatIsAcknowledgedSurvivesAPowerCut) {
+  for (std::uint64_t i = 1; i <= 20; ++i) {
+    const model::UnitKey unit = unit_of("k" + std::to_string(i));
+    const Stamp s = next();
+    EXPECT_TRUE(
+        accept(whole(unit, s, {inline_row(s, i)}), {shard(i, "v" + std::to_string(i))}).held());
+    if (i % 5 == 0) {
+      crash_losing_all();
+      promise(term + 1);
+    }
+  }
+  for (std::uint64_t i = 1; i <= 20; ++i) EXPECT_EQ(*read_back(i), text("v" + std::to_string(i)));
+}
+
+TEST_P(LoggedTest, TheSpaceOfWhatWentIsGivenBack) {
+  const Stamp s1 = next(), s2 = next();
+  accept(whole(a, s1, {inline_row(s1, 1)}), {shard(1, "one")});
+  settle(a, s1);
+  EXPECT_EQ(segments(), 1u);
+  // The next mount appends to a segment of its own.
+  crash_losing_all();
+  promise(2);
+  executor.run_until_idle();
+  EXPECT_EQ(*read_back(1), text("one"));
+  EXPECT_EQ(segments(), 1u);
+  const Stamp s3{2, s2.sequence};
+  accept(whole(a, s3, {inline_row(s3, 2)}), {shard(2, "two")});
+  EXPECT_EQ(segments(), 2u);
+  EXPECT_EQ(*read_back(1), text("one"));  // not settled over yet
+  settle(a, s3);
+  executor.run_until_idle();
+  EXPECT_EQ(segments(), 1u);
+  EXPECT_EQ(*read_back(2), text("two"));
+}
+
+TEST_P(LoggedTest, WhatACrashLeftUnnamedIsGivenBackAtTheNextMount) {
+  const Stamp s1 = next();
+  auto old = whole(a, s1, {inline_row(s1, 1)});
+  // An old leader: refused after the shard was written.
+  MutateRequest request{fence(), 0, old, {shard(1, "one")}};
+  request.fence.term = model::Term{0};
+  auto reply = executor.run(drive->mutate(request));
+  ASSERT_TRUE(reply);
+  EXPECT_NE(reply->refusal, Refusal::none);
+  EXPECT_EQ(read_back(1).code(), Code::not_found);
+  EXPECT_EQ(segments(), 1u);
+  crash_losing_all();
+  executor.run_until_idle();
+  EXPECT_EQ(segments(), 0u);
+}
+
+INSTANTIATE_TEST_SUITE_P(Kinds, LoggedTest, ::testing::Values(true),
+                         [](const auto&) { return "logged"; });
 
 }  // namespace
 }  // namespace cairn::drive

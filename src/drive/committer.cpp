@@ -52,6 +52,23 @@ void spawn_removal(std::shared_ptr<Core> core, std::vector<BlobName> names) {
   io::spawn(executor, remove_blobs(std::move(core), std::move(*pass), std::move(names)));
 }
 
+namespace {
+
+io::Task<void> release_places(std::shared_ptr<Core> core, io::Gate::Pass pass,
+                              std::vector<LogPlace> places) {
+  co_await core->log->release(std::move(places));
+  static_cast<void>(pass);
+}
+
+}  // namespace
+
+void spawn_release(std::shared_ptr<Core> core, std::vector<LogPlace> places) {
+  auto pass = core->background.enter();
+  if (!pass) return;  // closing: the next mount finds them
+  io::Executor& executor = core->executor;
+  io::spawn(executor, release_places(std::move(core), std::move(*pass), std::move(places)));
+}
+
 Committer::Committer(Core& core, bool own_thread) : core_(core), own_thread_(own_thread) {}
 
 Committer::~Committer() {
@@ -292,7 +309,7 @@ Result<void> Committer::write(Batch& batch, bool sync) {
     core_.metrics.syncs.add();
     core_.metrics.sync_seconds.observe(std::chrono::duration<double>(sync_time_).count());
     unsynced_ = false;
-    after_sync(std::exchange(held_back_, {}));
+    after_sync(std::exchange(held_back_, {}), std::exchange(held_back_places_, {}));
   } else if (!unsynced_) {
     unsynced_ = true;
     sync_by_ = begun + kIdleSync;
@@ -313,11 +330,13 @@ bool Committer::commit(Round& round, std::size_t messages) {
     if (unsynced_) {
       held_back_.insert(held_back_.end(), candidates.begin(), candidates.end());
     } else {
-      after_sync(std::move(candidates));
+      after_sync(std::move(candidates), {});
     }
     return true;
   }
   held_back_.insert(held_back_.end(), candidates.begin(), candidates.end());
+  const auto& freed = round.data.freed();
+  held_back_places_.insert(held_back_places_.end(), freed.begin(), freed.end());
   // The mirror follows the index: units in the batch are marked as in flight by their messages
   // until then.
   if (!write(round.batch, sync)) return false;
@@ -330,8 +349,9 @@ bool Committer::commit(Round& round, std::size_t messages) {
   return true;
 }
 
-void Committer::after_sync(std::vector<BlobName> candidates) {
+void Committer::after_sync(std::vector<BlobName> candidates, std::vector<LogPlace> freed) {
   if (!candidates.empty()) unlink_unnamed(candidates);
+  if (!freed.empty()) spawn_release(core_.shared_from_this(), std::move(freed));
 }
 
 // R5.
@@ -368,7 +388,7 @@ void Committer::idle_sync() {
     return;
   }
   core_.metrics.syncs.add();
-  after_sync(std::exchange(held_back_, {}));
+  after_sync(std::exchange(held_back_, {}), std::exchange(held_back_places_, {}));
 }
 
 }  // namespace cairn::drive

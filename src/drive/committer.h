@@ -91,7 +91,7 @@ class Committer {
   void main_round(Works& works);
   bool apply(Work& work, Round& round);
   bool commit(Round& round, std::size_t messages);
-  void after_sync(std::vector<BlobName> candidates);
+  void after_sync(std::vector<BlobName> candidates, std::vector<LogPlace> freed);
   void unlink_unnamed(const std::vector<BlobName>& names);
   void end(Works& works, const Error& error);
   void schedule_idle_sync();
@@ -116,7 +116,8 @@ class Committer {
   bool unsynced_ = false;
   bool idle_sync_posted_ = false;
   std::chrono::steady_clock::time_point sync_by_{};
-  std::vector<BlobName> held_back_;  // candidates whose batch is not synced yet
+  std::vector<BlobName> held_back_;         // candidates whose batch is not synced yet
+  std::vector<LogPlace> held_back_places_;  // likewise
 };
 
 // Tells the mirror what a written batch changed.
@@ -124,5 +125,8 @@ void publish(PendingMirror& mirror, std::vector<PendingsChange>& changes);
 
 // Removes the files of blobs, each begun with BlobRegistry::begin_remove.
 void spawn_removal(std::shared_ptr<Core> core, std::vector<BlobName> names);
+
+// Gives places of the shard log back.
+void spawn_release(std::shared_ptr<Core> core, std::vector<LogPlace> places);
 
 }  // namespace cairn::drive

@@ -76,6 +76,8 @@ Core::Core(CoreParts parts)
       pool(parts.pool),
       executor(parts.executor),
       partition_of(std::move(parts.partition_of)),
+      log(std::make_shared<ShardLog>(files, path + "/log", ShardLog::Limits{})),
+      logged_from(parts.logged_from),
       metrics(parts.metrics, id.hex()),
       committer(std::make_unique<Committer>(*this, parts.own_thread)) {
   space.set_reserve(parts.reserve_bytes, 0);

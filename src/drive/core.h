@@ -18,6 +18,7 @@
 #include "drive/open_blobs.h"
 #include "drive/partitions.h"
 #include "drive/pending_journal.h"
+#include "drive/shard_log.h"
 #include "io/file.h"
 #include "io/reactor.h"
 #include "io/sync.h"
@@ -81,6 +82,8 @@ struct CoreParts {
   std::uint64_t generation =
       0;  // names temporary files, so that none of an earlier mount is in the way
   std::uint64_t reserve_bytes = 0;
+  // Inline shards from this size on are written to the shard log: the index would write them twice.
+  std::size_t logged_from = 16 * 1024;
   std::function<model::PartitionId(std::string_view lock_key)> partition_of{};
   std::shared_ptr<void> lock{};  // of the directory: let go after everything else
 };
@@ -120,6 +123,8 @@ class Core : public std::enable_shared_from_this<Core> {
   MissingMarks marks;
   BlobRegistry blobs;
   OpenBlobs open_blobs;
+  const std::shared_ptr<ShardLog> log;
+  const std::size_t logged_from;
   SpaceGauge space;
   DriveMetrics metrics;
   std::atomic<std::int64_t> repair_entries{0};

@@ -40,6 +40,13 @@ class CrashTest : public testing::DriveFixture,
     co_return finished.has_value();
   }
 
+  // Some are large enough for the shard log.
+  static std::string inline_bytes(const model::ValueId& data) {
+    std::string bytes = "inline " + data.hex();
+    if (data.bytes[15] % 2 == 0) bytes.resize(16'384 + data.bytes[15], '.');
+    return bytes;
+  }
+
   io::Task<void> write_one(std::shared_ptr<LocalDrive> d, std::string key) {
     const auto unit = unit_of(key);
     const Stamp s = next();
@@ -53,7 +60,7 @@ class CrashTest : public testing::DriveFixture,
         rows.push_back(make_row(s, s, {.kind = Kind::blob, .data_id = data}));
     } else if (kind < 8) {
       rows.push_back(make_row(s, s, {.kind = Kind::inline_, .data_id = data}));
-      if (roll(8) != 0) shards.push_back({data, io::Slice::of("inline " + data.hex())});
+      if (roll(8) != 0) shards.push_back({data, io::Slice::of(inline_bytes(data))});
     }
     MutateRequest request{fence(), 0, whole(unit, s, std::move(rows)), std::move(shards)};
     auto reply = co_await d->mutate(std::move(request));
@@ -93,7 +100,7 @@ class CrashTest : public testing::DriveFixture,
     } else {
       auto slice = executor.run(drive->read_inline(data));
       ASSERT_TRUE(slice) << "a name without its shard: " << slice.error().message;
-      ASSERT_EQ(io::as_text(slice->bytes), "inline " + data.hex());
+      ASSERT_TRUE(io::as_text(slice->bytes) == inline_bytes(data));
     }
   }
 

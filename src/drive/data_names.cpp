@@ -141,7 +141,10 @@ Result<void> DataChanges::name_inline(const PreparedRow& row, std::uint8_t shard
   const BlobName name{row.info.data_id, shard};
   const auto came = std::ranges::find(shards, row.info.data_id, &InlineShard::data_id);
   bool have = came != shards.end();
-  if (have) {
+  if (have && row.logged) {
+    CAIRN_TRY(drop_inline(name.data_id));  // of a message before this one
+    batch_.put(Family::logged, name.data_id.raw(), {encode_logged(*row.logged)});
+  } else if (have) {
     const auto& bytes = came->bytes.bytes;
     batch_.put(Family::inline_data, name.data_id.raw(),
                {inline_header(name.data_id, shard, bytes), as_text(bytes)});
@@ -151,10 +154,32 @@ Result<void> DataChanges::name_inline(const PreparedRow& row, std::uint8_t shard
   } else {
     CAIRN_ASSIGN(const auto stored, reader_.get_slice(Family::inline_data, name.data_id.raw()));
     have = stored.has_value();
+    if (!have) {
+      std::string place;
+      CAIRN_ASSIGN(have, reader_.get(Family::logged, name.data_id.raw(), place));
+    }
   }
   if (have) return unmark(name);
   missing.push_back({name.data_id, shard});
   return mark(name, known ? Lack::lost : Lack::never_here);
+}
+
+Result<bool> DataChanges::drop_logged(const model::ValueId& data_id) {
+  std::string value;
+  CAIRN_ASSIGN(const bool found, reader_.get(Family::logged, data_id.raw(), value));
+  if (!found) return false;
+  CAIRN_ASSIGN(const LoggedShard shard, decode_logged(value));
+  batch_.remove(Family::logged, data_id.raw());
+  freed_.push_back(shard.place);
+  return true;
+}
+
+Result<bool> DataChanges::drop_inline(const model::ValueId& data_id) {
+  CAIRN_ASSIGN(const bool logged, drop_logged(data_id));
+  std::string value;
+  CAIRN_ASSIGN(const bool stored, reader_.get(Family::inline_data, data_id.raw(), value));
+  if (stored) batch_.remove(Family::inline_data, data_id.raw());
+  return logged || stored;
 }
 
 Result<void> DataChanges::name_blob(std::uint64_t unit, const BlobName& blob, bool absent,
@@ -181,6 +206,7 @@ Result<void> DataChanges::drop(std::uint64_t unit, const RowInfo& row) {
       return {};
     case Kind::inline_:
       batch_.remove(Family::inline_data, row.data_id.raw());
+      CAIRN_TRY(drop_logged(row.data_id));
       break;
     case Kind::blob:
       return drop_blob(unit, row.data_id);

@@ -18,7 +18,8 @@ namespace cairn::drive {
 struct PreparedRow {
   RowInfo info{};
   const Row* row = nullptr;
-  std::vector<BlobName> blobs{};  // that it names, as far as the message says
+  std::vector<BlobName> blobs{};        // that it names, as far as the message says
+  std::optional<LoggedShard> logged{};  // its inline shard came along and is in the shard log
 };
 
 struct PreparedRows {
@@ -68,6 +69,10 @@ class DataChanges {
 
   // Blobs that lost a name: candidates for unlinking once the batch is synced.
   std::vector<BlobName>& unnamed() { return unnamed_; }
+  // Places in the shard log that lost their name, likewise.
+  std::vector<LogPlace>& freed() { return freed_; }
+  // The drive keeps the inline shard of a data id no longer. False: it had none.
+  Result<bool> drop_inline(const model::ValueId& data_id);
   // To be called when the batch is written.
   void written() { marks_.add(std::exchange(delta_, 0)); }
 
@@ -76,20 +81,26 @@ class DataChanges {
     std::set<BlobName> marked, unmarked, named;  // in this batch
     std::set<std::string, std::less<>> dropped_refs;
     std::vector<BlobName> unnamed;
+    std::vector<LogPlace> freed;
     std::int64_t delta = 0;
   };
-  Memory remember() const { return {marked_, unmarked_, named_, dropped_refs_, unnamed_, delta_}; }
+  Memory remember() const {
+    return {marked_, unmarked_, named_, dropped_refs_, unnamed_, freed_, delta_};
+  }
   void restore(Memory m) {
     marked_ = std::move(m.marked);
     unmarked_ = std::move(m.unmarked);
     named_ = std::move(m.named);
     dropped_refs_ = std::move(m.dropped_refs);
     unnamed_ = std::move(m.unnamed);
+    freed_ = std::move(m.freed);
     delta_ = m.delta;
   }
 
  private:
   Result<bool> is_marked(const BlobName& name);
+  // True: the shard log had it; it is named no longer.
+  Result<bool> drop_logged(const model::ValueId& data_id);
   Result<void> drop_blob(std::uint64_t unit, const model::ValueId& data_id);
   Result<void> name_inline(const PreparedRow& row, std::uint8_t shard, bool known,
                            const std::vector<InlineShard>& shards,
@@ -104,6 +115,7 @@ class DataChanges {
   std::set<std::string, std::less<>> dropped_refs_;  // the reader still shows them
   std::int64_t delta_ = 0;
   std::vector<BlobName> unnamed_;
+  std::vector<LogPlace> freed_;
 };
 
 }  // namespace cairn::drive

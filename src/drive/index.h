@@ -34,8 +34,9 @@ enum class Family : std::uint8_t {
   missing,      // shards that are named and not here
   state,        // promises per partition
   repair,       // repair queue
+  logged,       // where the shard log keeps an inline shard
 };
-inline constexpr std::size_t kFamilies = 8;
+inline constexpr std::size_t kFamilies = 9;
 
 // Changes that take effect together.
 class Batch {

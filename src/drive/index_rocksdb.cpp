@@ -21,8 +21,8 @@ namespace {
 
 namespace rdb = rocksdb;
 
-constexpr const char* kFamilyNames[kFamilies] = {"records", "pending", "inline", "parts",
-                                                 "refs",    "missing", "state",  "repair"};
+constexpr const char* kFamilyNames[kFamilies] = {"records", "pending", "inline", "parts", "refs",
+                                                 "missing", "state",   "repair", "logged"};
 
 std::size_t at(Family family) {
   return static_cast<std::size_t>(family);
@@ -349,6 +349,7 @@ rdb::ColumnFamilyOptions family_options(Family family, const IndexOptions& o,
     case Family::pending:
     case Family::state:
     case Family::repair:
+    case Family::logged:
       break;
   }
   return options;

@@ -231,6 +231,38 @@ Result<io::Slice> open_inline(const model::ValueId& data_id, io::Slice value) {
   return value;
 }
 
+LoggedShard logged_shard(const model::ValueId& data_id, std::uint8_t shard, io::Bytes bytes,
+                         const LogPlace& place) {
+  const char head[2] = {static_cast<char>(kVersion), static_cast<char>(shard)};
+  return {shard, place, inline_sum(data_id, {head, 2}, bytes)};
+}
+
+std::string encode_logged(const LoggedShard& shard) {
+  Writer w(30);
+  w.u8(kVersion).u8(shard.shard).u64(shard.place.segment).u64(shard.place.offset);
+  w.u32(shard.place.bytes).u64(shard.sum);
+  return w.take();
+}
+
+Result<LoggedShard> decode_logged(std::string_view value) {
+  Decoder d(value);
+  const auto version = d.u8();
+  LoggedShard shard;
+  shard.shard = d.u8();
+  shard.place.segment = d.u64();
+  shard.place.offset = d.u64();
+  shard.place.bytes = d.u32();
+  shard.sum = d.u64();
+  if (!d.ok() || !d.at_end() || version != kVersion || shard.place.bytes == 0)
+    return corrupt("logged shard");
+  return shard;
+}
+
+bool matches(const model::ValueId& data_id, const LoggedShard& shard, io::Bytes bytes) {
+  return bytes.size() == shard.place.bytes &&
+         logged_shard(data_id, shard.shard, bytes, shard.place).sum == shard.sum;
+}
+
 std::uint64_t unit_hash(std::string_view unit) {
   return crypto::xxh3_64(as_bytes(unit));
 }

@@ -116,6 +116,28 @@ inline constexpr std::size_t kInlineHeaderBytes = 10;
 std::string inline_header(const model::ValueId& data_id, std::uint8_t shard, io::Bytes bytes);
 Result<io::Slice> open_inline(const model::ValueId& data_id, io::Slice value);  // corrupt
 
+// -- logged: data id -> version ‖ shard ‖ segment ‖ offset ‖ bytes ‖ sum, as of an inline shard
+
+// Where in the shard log something is.
+struct LogPlace {
+  std::uint64_t segment = 0;
+  std::uint64_t offset = 0;
+  std::uint32_t bytes = 0;
+  auto operator<=>(const LogPlace&) const = default;
+};
+struct LoggedShard {
+  std::uint8_t shard = 0;
+  LogPlace place{};
+  std::uint64_t sum = 0;
+  bool operator==(const LoggedShard&) const = default;
+};
+LoggedShard logged_shard(const model::ValueId& data_id, std::uint8_t shard, io::Bytes bytes,
+                         const LogPlace& place);
+std::string encode_logged(const LoggedShard& shard);
+Result<LoggedShard> decode_logged(std::string_view value);
+// Whether `bytes` are the shard's.
+bool matches(const model::ValueId& data_id, const LoggedShard& shard, io::Bytes bytes);
+
 // -- refs: data id ‖ shard ‖ XXH3-64 of the unit key;  missing: data id ‖ shard
 
 std::uint64_t unit_hash(std::string_view unit);

@@ -1,5 +1,7 @@
 // The messages that change units, as they come in: prepared on the caller's thread, then handed to
 // the committer.
+#include <algorithm>
+
 #include "base/assert.h"
 #include "drive/blob_store.h"
 #include "drive/local_drive_impl.h"
@@ -44,11 +46,35 @@ std::vector<BlobName> blobs_of(const PreparedRows& rows) {
   return out;
 }
 
+std::vector<LogPlace> places_of(const PreparedRows& rows) {
+  std::vector<LogPlace> out;
+  for (const auto& row : rows.rows)
+    if (row.logged) out.push_back(row.logged->place);
+  return out;
+}
+
+// Puts the large ones of the inline shards that came along into the shard log. `rows` and `shards`
+// outlive the call.
+io::Task<Result<void>> log_shards(std::shared_ptr<Core> core, PreparedRows* rows,
+                                  const std::vector<InlineShard>* shards, std::uint8_t shard) {
+  for (PreparedRow& row : rows->rows) {
+    if (row.info.kind != model::Record::DataKind::inline_) continue;
+    const auto came = std::ranges::find(*shards, row.info.data_id, &InlineShard::data_id);
+    if (came == shards->end() || came->bytes.bytes.size() < core->logged_from) continue;
+    auto place = co_await core->log->append(came->bytes);
+    if (!place) co_return write_error(*core, std::move(place.error()));
+    core->space.wrote(place->bytes);
+    row.logged = logged_shard(row.info.data_id, shard, came->bytes.bytes, *place);
+  }
+  co_return Result<void>{};
+}
+
 // Sends a message that names blobs or not: pins, looks, commits, lets go.
 template <class MakeWork>
 io::Task<Result<MutateReply>> commit_rows(std::shared_ptr<Core> core, PendingMirror::Flight* flight,
                                           PreparedRows rows, MakeWork make) {
   const std::vector<BlobName> blobs = blobs_of(rows);
+  std::vector<LogPlace> places = places_of(rows);
   BlobPins pins(core->blobs);
   if (!blobs.empty()) co_await find_absent(core, &pins, &rows);
   auto work = make(std::move(rows));
@@ -60,6 +86,10 @@ io::Task<Result<MutateReply>> commit_rows(std::shared_ptr<Core> core, PendingMir
     const bool committed = reply && reply->refusal == Refusal::none;
     release_blobs(*core, pins, blobs, committed);
   }
+  // What was refused named nothing. (A repetition that needed no shard leaves its place to the next
+  // mount.)
+  if (!places.empty() && reply && reply->refusal != Refusal::none)
+    spawn_release(core, std::move(places));
   co_return reply;
 }
 
@@ -97,8 +127,10 @@ io::Task<Result<std::unique_ptr<LocalDrive>>> LocalDrive::open(CoreParts parts) 
   Core* const c = core.get();
   auto loaded = co_await core->pool.run([c] { return c->load(); });
   CAIRN_CO_TRY(loaded);
+  CAIRN_CO_TRY(co_await core->log->load());
   core->committer->start();
   spawn_sweep(core);
+  spawn_reclaim(core);
   co_return std::unique_ptr<LocalDrive>(new LocalDrive(std::move(core)));
 }
 
@@ -126,6 +158,7 @@ io::Task<Result<MutateReply>> LocalDrive::mutate(MutateRequest request) {
     if (core->space.full()) co_return Error{Code::no_space, "the drive is full"};
   }
   CAIRN_CO_ASSIGN(PreparedRows rows, prepare_rows(m.puts, request.shard));
+  CAIRN_CO_TRY(co_await log_shards(core, &rows, &request.inline_shards, request.shard));
   co_return co_await commit_rows(core, &flight, std::move(rows), MakeMutate{std::move(request)});
 }
 
@@ -144,6 +177,7 @@ io::Task<Result<MutateReply>> LocalDrive::install(InstallRequest request) {
     if (core->space.full()) co_return Error{Code::no_space, "the drive is full"};
   }
   CAIRN_CO_ASSIGN(PreparedRows rows, prepare_rows(shared->rows, shared->shard));
+  CAIRN_CO_TRY(co_await log_shards(core, &rows, &shared->inline_shards, shared->shard));
   co_return co_await commit_rows(core, &flight, std::move(rows), MakeInstall{shared});
 }
 

@@ -27,11 +27,31 @@ auto read_consistent(Core& core, const std::string& unit, Reads reads, F read)
   return read(*snapshot, std::make_shared<const Pendings>(std::move(pendings)));
 }
 
-Result<ReadReply> read_on(Core& core, const ReadRequest& request, Reads reads) {
+Result<ReadReply> read_on(Core& core, const ReadRequest& request, Reads reads,
+                          std::optional<StoredShard>& logged) {
   return read_consistent(core, request.unit.encoded(), reads,
                          [&](Reader& reader, std::shared_ptr<const Pendings> pendings) {
-                           return read_unit(reader, request, std::move(pendings));
+                           return read_unit(reader, request, std::move(pendings), logged);
                          });
+}
+
+// The bytes of a shard that the shard log has. Its place may be given back while it is read: then
+// it was removed, or is elsewhere, and that is no damage.
+io::Task<Result<io::Slice>> read_logged(std::shared_ptr<Core> core, StoredShard shard) {
+  for (;;) {
+    auto bytes = co_await core->log->read(shard.logged->place);
+    if (bytes && matches(shard.data_id, *shard.logged, bytes->bytes)) co_return bytes;
+    if (!bytes && bytes.code() != Code::not_found && bytes.code() != Code::corrupt) co_return bytes;
+    Core* const c = core.get();
+    auto now = co_await core->pool.run([c, id = shard.data_id] {
+      return find_inline_shard(*c->index->latest(Reads::blocking), id);
+    });
+    if (!now) co_return Error{std::move(now.error())};
+    if (!now->logged) co_return std::move(now->bytes);
+    if (*now->logged == *shard.logged)
+      co_return Error{Code::corrupt, "logged shard " + shard.data_id.hex() + " is damaged"};
+    shard = std::move(*now);
+  }
 }
 
 Result<UnitState> inspect_on(Core& core, const model::UnitKey& unit, bool want_parts, Reads reads) {
@@ -99,13 +119,20 @@ io::Task<Result<ReadReply>> LocalDrive::read(ReadRequest request) {
     refused.promised = partition.promised;
     co_return refused;
   }
-  auto reply = read_on(*core, request, Reads::cached);
+  std::optional<StoredShard> logged;
+  auto reply = read_on(*core, request, Reads::cached, logged);
   if (!reply && needs_pool(reply.error())) {
     Core* const c = core.get();
-    reply = co_await core->pool.run(
-        [c, r = std::move(request)] { return read_on(*c, r, Reads::blocking); });
+    auto read = co_await core->pool.run([c, r = std::move(request)] {
+      std::optional<StoredShard> found;
+      auto answer = read_on(*c, r, Reads::blocking, found);
+      return std::pair{std::move(answer), std::move(found)};
+    });
+    reply = std::move(read.first);
+    logged = std::move(read.second);
   }
   if (!reply) co_return reply;
+  if (logged) reply->inline_shard = co_await read_logged(core, std::move(*logged));
   reply->map_epoch = partition.map_epoch;
   reply->promised = partition.promised;
   // Asked again after the read: rebuilding may have begun meanwhile, and then what was read counts
@@ -185,11 +212,15 @@ io::Task<Result<std::vector<model::UnitKey>>> LocalDrive::repair_list(std::strin
 io::Task<Result<io::Slice>> LocalDrive::read_inline(model::ValueId data_id) {
   const auto core = core_;
   if (core->failed()) co_return core->failure();
-  auto shard = read_inline_shard(*core->index->latest(Reads::cached), data_id);
-  if (shard || !needs_pool(shard.error())) co_return shard;
-  Core* const c = core.get();
-  co_return co_await core->pool.run(
-      [c, data_id] { return read_inline_shard(*c->index->latest(Reads::blocking), data_id); });
+  auto shard = find_inline_shard(*core->index->latest(Reads::cached), data_id);
+  if (!shard && needs_pool(shard.error())) {
+    Core* const c = core.get();
+    shard = co_await core->pool.run(
+        [c, data_id] { return find_inline_shard(*c->index->latest(Reads::blocking), data_id); });
+  }
+  if (!shard) co_return Error{std::move(shard.error())};
+  if (!shard->logged) co_return std::move(shard->bytes);
+  co_return co_await read_logged(core, std::move(*shard));
 }
 
 io::Task<Result<Drive::Stats>> LocalDrive::stats() {

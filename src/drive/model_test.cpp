@@ -30,6 +30,7 @@ class ModelTest : public testing::DriveFixture,
         ("cairn_model_test_" + std::to_string(::getpid()) + "_" + std::to_string(GetParam()));
     std::filesystem::remove_all(directory_);
     std::filesystem::create_directories(directory_);
+    must(executor.run(files.make_directory("/rocks")));
     open_rocks();
     promise_rocks();
   }
@@ -43,7 +44,7 @@ class ModelTest : public testing::DriveFixture,
     ASSERT_TRUE(index) << index.error().message;
     CoreParts parts{.files = files, .pool = *pool, .metrics = metrics, .executor = executor};
     parts.id = id;
-    parts.path = path;
+    parts.path = "/rocks";  // blobs apart, it has a shard log of its own
     parts.index = std::move(*index);
     parts.own_thread = false;
     parts.reserve_bytes = 1;
@@ -69,7 +70,9 @@ class ModelTest : public testing::DriveFixture,
   // A row of a new version that brings inline data.
   Row fresh_row(Stamp s, bool null_version) {
     const auto data = value_of(++data_ids_ << 8);  // a stamp may be used again, data never is
-    if (chance(70)) shards_.push_back({data, io::Slice::of("data " + data.hex())});
+    std::string bytes = "data " + data.hex();
+    if (data_ids_ % 3 == 0) bytes.resize(17'000);  // into the shard log
+    if (chance(70)) shards_.push_back({data, io::Slice::of(std::move(bytes))});
     return make_row(s, s, {.null_version = null_version, .kind = Kind::inline_, .data_id = data});
   }
   // The same version with other metadata.
@@ -260,10 +263,13 @@ class ModelTest : public testing::DriveFixture,
     }
     std::set<std::string> here;
     for (const auto& key : keys(Family::inline_data)) here.insert(key);
+    for (const auto& key : keys(Family::logged)) here.insert(key);
     for (const auto& key : keys(Family::missing)) here.insert(key.substr(0, 16));
     ASSERT_EQ(here, named);
     // A shard is here or marked missing, never both.
-    ASSERT_EQ(keys(Family::inline_data).size() + keys(Family::missing).size(), named.size());
+    ASSERT_EQ(keys(Family::inline_data).size() + keys(Family::logged).size() +
+                  keys(Family::missing).size(),
+              named.size());
   }
 
   void compare_scan(Drive& d) {

@@ -40,15 +40,26 @@ Result<void> select_rows(UnitView& view, const ReadRequest& request, ReadReply& 
 
 }  // namespace
 
-Result<io::Slice> read_inline_shard(Reader& reader, const model::ValueId& data_id) {
+Result<StoredShard> find_inline_shard(Reader& reader, const model::ValueId& data_id) {
+  StoredShard out;
+  out.data_id = data_id;
   CAIRN_ASSIGN(auto value, reader.get_slice(Family::inline_data, data_id.raw()));
-  if (!value) return Error{Code::not_found, "the drive has no inline shard " + data_id.hex()};
-  return open_inline(data_id, std::move(*value));
+  if (value) {
+    CAIRN_ASSIGN(out.bytes, open_inline(data_id, std::move(*value)));
+    return out;
+  }
+  std::string place;
+  CAIRN_ASSIGN(const bool logged, reader.get(Family::logged, data_id.raw(), place));
+  if (!logged) return Error{Code::not_found, "the drive has no inline shard " + data_id.hex()};
+  CAIRN_ASSIGN(out.logged, decode_logged(place));
+  return out;
 }
 
 Result<ReadReply> read_unit(Reader& reader, const ReadRequest& request,
-                            std::shared_ptr<const Pendings> pendings) {
+                            std::shared_ptr<const Pendings> pendings,
+                            std::optional<StoredShard>& logged) {
   ReadReply reply;
+  logged.reset();
   CAIRN_ASSIGN(UnitView view, UnitView::load(reader, request.unit.encoded(), std::move(pendings)));
   reply.head = view.head();
   reply.settled = view.pendings().empty() && reply.head.has_value();
@@ -73,9 +84,14 @@ Result<ReadReply> read_unit(Reader& reader, const ReadRequest& request,
       if (found) reply.rows[i].parts = std::move(table);
     }
     if (request.want_inline && i == 0 && info.kind == model::Record::DataKind::inline_) {
-      auto shard = read_inline_shard(reader, info.data_id);
+      auto shard = find_inline_shard(reader, info.data_id);
       if (!shard && shard.code() == Code::unavailable) return Error{std::move(shard.error())};
-      reply.inline_shard = std::move(shard);
+      if (shard && shard->logged)
+        logged = std::move(*shard);
+      else if (shard)
+        reply.inline_shard = std::move(shard->bytes);
+      else
+        reply.inline_shard = Error{std::move(shard.error())};
     }
   }
   return reply;

@@ -11,15 +11,23 @@
 
 namespace cairn::drive {
 
-// Fills head, rows and what the request asks for; not what depends on the partition.
+// What is stored of an inline shard: its bytes, verified, or where the shard log has them.
+struct StoredShard {
+  io::Slice bytes{};
+  model::ValueId data_id{};
+  std::optional<LoggedShard> logged{};
+};
+// not_found, corrupt.
+Result<StoredShard> find_inline_shard(Reader& reader, const model::ValueId& data_id);
+
+// Fills head, rows and what the request asks for; not what depends on the partition. An inline
+// shard that the shard log has is set in `logged` and not in the reply.
 Result<ReadReply> read_unit(Reader& reader, const ReadRequest& request,
-                            std::shared_ptr<const Pendings> pendings);
+                            std::shared_ptr<const Pendings> pendings,
+                            std::optional<StoredShard>& logged);
 
 // Over a snapshot; `pendings`: all that it holds (load_pendings).
 Result<ScanReply> scan_units(Reader& reader, const ScanRequest& request,
                              const PendingUnits& pendings);
-
-// A stored inline shard, verified: not_found, corrupt.
-Result<io::Slice> read_inline_shard(Reader& reader, const model::ValueId& data_id);
 
 }  // namespace cairn::drive

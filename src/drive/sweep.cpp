@@ -82,6 +82,33 @@ io::Task<Result<void>> sweep_all(std::shared_ptr<Core> core) {
   co_return Result<void>{};
 }
 
+// Tells the shard log what the index names. Blocking.
+Result<void> count_logged(Core& core) {
+  const auto reader = core.index->snapshot();
+  auto cursor = reader->cursor(Family::logged, Walk::all);
+  for (cursor->seek({}); cursor->valid() && !core.stopping; cursor->next()) {
+    CAIRN_ASSIGN(const LoggedShard shard, decode_logged(cursor->value()));
+    core.log->take(shard.place);
+  }
+  return cursor->status();
+}
+
+io::Task<Result<void>> reclaim_log(std::shared_ptr<Core> core) {
+  Core* const c = core.get();
+  auto counted = co_await core->pool.run([c] { return count_logged(*c); });
+  CAIRN_CO_TRY(counted);
+  if (!core->stopping) co_await core->log->reclaim();
+  co_return Result<void>{};
+}
+
+io::Task<void> reclaim_in_background(std::shared_ptr<Core> core, io::Gate::Pass pass) {
+  auto reclaimed = co_await reclaim_log(core);
+  if (!reclaimed && !core->stopping && !core->failed())
+    log::warn("what a drive's shard log holds could not be counted",
+              {{"path", core->path}, {"reason", reclaimed.error().message}});
+  static_cast<void>(pass);
+}
+
 io::Task<void> sweep_in_background(std::shared_ptr<Core> core, io::Gate::Pass pass) {
   co_await sweep(core);
   static_cast<void>(pass);
@@ -101,6 +128,13 @@ void spawn_sweep(std::shared_ptr<Core> core) {
   if (!pass) return;
   io::Executor& executor = core->executor;
   io::spawn(executor, sweep_in_background(std::move(core), std::move(*pass)));
+}
+
+void spawn_reclaim(std::shared_ptr<Core> core) {
+  auto pass = core->background.enter();
+  if (!pass) return;
+  io::Executor& executor = core->executor;
+  io::spawn(executor, reclaim_in_background(std::move(core), std::move(*pass)));
 }
 
 }  // namespace cairn::drive

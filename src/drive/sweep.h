@@ -12,4 +12,7 @@ namespace cairn::drive {
 io::Task<void> sweep(std::shared_ptr<Core> core);
 void spawn_sweep(std::shared_ptr<Core> core);
 
+// Gives back what nothing names of the shard log. Once, at a mount.
+void spawn_reclaim(std::shared_ptr<Core> core);
+
 }  // namespace cairn::drive

@@ -184,11 +184,8 @@ Result<void> ShardMarkWork::apply(Round& round) {
     return {};
   }
   if (what_ == What::inline_gone) {
-    std::string value;
-    CAIRN_ASSIGN(const bool there,
-                 round.reader.get(Family::inline_data, name_.data_id.raw(), value));
+    CAIRN_ASSIGN(const bool there, round.data.drop_inline(name_.data_id));
     if (!there) return {};
-    round.batch.remove(Family::inline_data, name_.data_id.raw());
   } else {
     auto cursor = round.reader.cursor(Family::refs, Walk::unit);
     const auto prefix = blob_key(name_);

@@ -117,8 +117,7 @@ io::Task<Result<std::size_t>> RequestBody::read_chunked(MutableBytes into) {
     }
     const bool direct = step == ChunkDecoder::Step::data && into.size() >= kSmallRead;
     const auto room = static_cast<std::size_t>(
-        direct ? std::min<std::uint64_t>(
-                     {into.size(), chunks_.remaining(), Transport::kTurnBytes})
+        direct ? std::min<std::uint64_t>({into.size(), chunks_.remaining(), Transport::kTurnBytes})
                : std::uint64_t{0});
     // Directly into place; the framing that follows the chunk goes to the buffer in the same call.
     Moved moved;

@@ -78,7 +78,8 @@ Fault SimDrive::inject(const Mount& mount, FileOp op, const std::string& file) {
     fault.error = Error{Code::io_error, "the process is gone"};
     return fault;
   }
-  const bool data = file.find("/blobs/") != std::string::npos;
+  const bool data =
+      file.find("/blobs/") != std::string::npos || file.find("/log/") != std::string::npos;
   if (op == FileOp::read && data && parts_.dice.chance(state_->lying)) fault.flip_bit = true;
   const bool changes = op == FileOp::write || op == FileOp::sync || op == FileOp::rename ||
                        op == FileOp::sync_directory;
@@ -119,6 +120,7 @@ io::Task<Result<void>> SimDrive::mount() {
   core.own_thread = false;
   core.generation = mounted.format.generation;
   core.reserve_bytes = 1;
+  core.logged_from = 64;
   CAIRN_CO_ASSIGN(auto opened, co_await drive::LocalDrive::open(std::move(core)));
   if (mount->dead || destroyed_) {
     opened->retire("the process is gone");
@@ -173,7 +175,9 @@ std::string SimDrive::describe_missing() const {
   std::string out;
   for (const auto& [key, value] : *index_.tables()[static_cast<std::size_t>(Family::missing)]) {
     const auto name = drive::decode_blob_key(key);
-    if (name) out += " " + drive::blob_file_name(*name).substr(0, 6) + (value == drive::kNeverHere ? " never here" : " lost");
+    if (name)
+      out += " " + drive::blob_file_name(*name).substr(0, 6) +
+             (value == drive::kNeverHere ? " never here" : " lost");
   }
   return out;
 }

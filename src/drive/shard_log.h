@@ -1,0 +1,110 @@
+// The shard log of a drive (docs/format/log.md): shards of mid-size objects, too large to be
+// written to the index twice and too small for a file and a directory entry each. They are appended
+// to segments, everything that waits in one write and one sync, and the index keeps where each one
+// is.
+//
+// Order: an append is durable before the row that names it is committed; a crash between leaves
+// bytes that nothing names. A place is given back after the loss of its name is synced. What a
+// crash kept from being given back, the next mount finds.
+//
+// Threads: all calls from any executor. Lifetime: shared; what is in flight keeps it.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "drive/layout.h"
+#include "io/file.h"
+#include "io/sync.h"
+
+namespace cairn::drive {
+
+inline constexpr std::size_t kLogPage = io::kDirectAlignment;  // places begin and end on pages
+
+class ShardLog : public std::enable_shared_from_this<ShardLog> {
+ public:
+  struct Limits {
+    std::uint64_t segment_bytes = std::uint64_t{512} << 20;  // a full one is left for a new one
+    std::size_t batch_bytes = std::size_t{4} << 20;          // of one write
+    std::uint64_t give_back_bytes = std::uint64_t{8} << 20;  // freed in a segment before it is cut
+    std::size_t open_files = 64;
+  };
+  ShardLog(io::FileSystem& files, std::string directory, Limits limits)
+      : files_(files), directory_(std::move(directory)), limits_(limits) {}
+
+  // Looks which segments there are. REQUIRES: called once, before anything else.
+  io::Task<Result<void>> load();
+  // Counts what the segments that load() found still hold and gives the rest back. First
+  // take(place) for every place that a snapshot of the index taken after load() names, then this,
+  // once.
+  void take(const LogPlace& place);
+  io::Task<void> reclaim();
+
+  // Durable when it returns. `bytes` is not empty. An error of the disk ends the drive (the caller
+  // sees to it); a place that was not returned is never named.
+  io::Task<Result<LogPlace>> append(io::Slice bytes);
+  // The bytes as they are: whoever asked compares checksums. not_found: there is no such segment;
+  // corrupt: it is shorter.
+  io::Task<Result<io::Slice>> read(LogPlace place);
+  // Named by nothing any more, and that is synced.
+  io::Task<void> release(std::vector<LogPlace> places);
+
+ private:
+  struct Waiting {
+    io::Slice bytes;
+    io::OneShot<Result<LogPlace>> done;
+  };
+  struct Segment {
+    std::vector<bool> pages{};  // in use
+    std::uint64_t used = 0;     // how many
+    bool counted = true;        // pages are right: of an old segment once reclaim() was here
+    std::vector<LogPlace> freed{};
+    std::uint64_t freed_bytes = 0;  // not given back yet
+    void mark(const LogPlace& place, bool in_use);
+  };
+  struct OpenFile {
+    std::shared_ptr<io::File> file;
+    std::uint64_t last_use = 0;
+  };
+  struct Room {
+    std::byte* at = nullptr;
+    std::size_t bytes = 0;
+    ~Room();
+    void reserve(std::size_t wanted);
+  };
+
+  static io::Task<void> flush(std::shared_ptr<ShardLog> self);
+  std::vector<Waiting> take_batch();
+  io::Task<Result<void>> write_batch(const std::vector<Waiting>& batch,
+                                     std::vector<LogPlace>& places);
+  io::Task<Result<void>> next_segment();
+  io::Task<Result<std::shared_ptr<io::File>>> open_segment(std::uint64_t number);
+  io::Task<void> give_back(std::uint64_t number, bool all_runs);
+  std::string path_of(std::uint64_t number) const;
+
+  io::FileSystem& files_;
+  const std::string directory_;
+  const Limits limits_;
+
+  // The flusher's own.
+  std::shared_ptr<io::File> tail_{};  // being appended to
+  std::uint64_t tail_end_ = 0;
+  Room room_{};
+
+  std::mutex mutex_;
+  // Guarded by mutex_.
+  std::deque<Waiting> waiting_;
+  bool flushing_ = false;
+  std::uint64_t tail_number_ = 0;
+  std::uint64_t next_number_ = 1;
+  std::map<std::uint64_t, Segment> segments_;
+  std::map<std::uint64_t, OpenFile> open_;
+  std::uint64_t uses_ = 0;
+};
+
+}  // namespace cairn::drive
