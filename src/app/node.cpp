@@ -1,6 +1,9 @@
 #include "app/node.h"
 
+#include <sys/resource.h>
 #include <unistd.h>
+
+#include <algorithm>
 
 #include "base/log.h"
 #include "object/make.h"
@@ -24,12 +27,23 @@ std::uint64_t machine_memory() {
          static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
 }
 
+// As many files as the system lets this process have open; how many that is.
+std::uint64_t raise_open_files() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return 0;
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+  ::getrlimit(RLIMIT_NOFILE, &limit);
+  return limit.rlim_cur;
+}
+
 }  // namespace
 
 Node::Node(const ServerSettings& settings, io::Reactors& reactors, metrics::Registry& metrics)
     : settings_(settings),
       reactors_(reactors),
       metrics_(metrics),
+      open_files_(raise_open_files()),
       plan_(plan_memory(settings.memory_bytes, settings.drives.size(), machine_memory())),
       clock_(io::system_clock()),
       random_(io::system_random()),
@@ -47,6 +61,10 @@ drive::LocalDriveOptions Node::drive_options() const {
   options.block_cache_bytes = plan_.block_cache_per_drive;
   options.memtable_bytes = plan_.memtable_per_drive;
   options.sync = !settings_.unsafe_no_sync;
+  // A sixteenth of the files for shards that are kept open: connections and the index need the
+  // rest.
+  options.open_files = static_cast<std::size_t>(
+      std::clamp<std::uint64_t>(open_files_ / 16 / settings_.drives.size(), 8, 256));
   return options;
 }
 

@@ -73,6 +73,7 @@ class Node {
   const ServerSettings& settings_;
   io::Reactors& reactors_;
   metrics::Registry& metrics_;
+  std::uint64_t open_files_;  // that this process may have
   MemoryPlan plan_;
   std::unique_ptr<io::Clock> clock_;
   std::unique_ptr<io::Random> random_;

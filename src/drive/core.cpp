@@ -76,7 +76,10 @@ Core::Core(CoreParts parts)
       pool(parts.pool),
       executor(parts.executor),
       partition_of(std::move(parts.partition_of)),
-      log(std::make_shared<ShardLog>(files, path + "/log", ShardLog::Limits{})),
+      open_blobs({.files = parts.open_files}),
+      log(std::make_shared<ShardLog>(
+          files, path + "/log",
+          ShardLog::Limits{.open_files = std::max<std::size_t>(parts.open_files / 4, 2)})),
       logged_from(parts.logged_from),
       metrics(parts.metrics, id.hex()),
       committer(std::make_unique<Committer>(*this, parts.own_thread)) {

@@ -41,6 +41,7 @@ struct LocalDriveOptions {
   std::uint64_t block_cache_bytes = 64ull << 20;  // this drive's share
   std::uint64_t memtable_bytes = 32ull << 20;
   std::uint64_t reserve_bytes = 0;  // free space kept; 0: 1 % of the drive, at most 1 GiB
+  std::size_t open_files = 64;      // files of shards that are kept open, beside those in use
   bool sync = true;                 // false only as the explicit, less durable setting
   // The partition of a unit, from its lock key. Needed where a drive joins a partition again that
   // it had left (8.3).

@@ -223,6 +223,7 @@ io::Task<Result<std::unique_ptr<Drive>>> open_local_drive(World world, LocalDriv
   parts.index = std::move(*index);
   parts.generation = mounted.format.generation;
   parts.reserve_bytes = options.reserve_bytes;
+  parts.open_files = options.open_files;
   parts.partition_of = options.partition_of;
   parts.lock = std::move(lock);
   auto opened = co_await LocalDrive::open(std::move(parts));
