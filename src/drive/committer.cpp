@@ -231,6 +231,14 @@ bool Committer::apply(Work& work, Round& round) {
   return false;
 }
 
+void Committer::finish(Works& works) {
+  const Ack ack{core_.mount, core_.synced_batch.load()};
+  for (auto& work : works) {
+    work->synced(ack);
+    work->finish(nullptr);
+  }
+}
+
 // R2: settles that something queued behind them concerns, and nothing before them.
 void Committer::settle_round(Works& works) {
   std::unordered_map<std::string_view, std::size_t> messages;
@@ -259,7 +267,7 @@ void Committer::settle_round(Works& works) {
     end(applied, core_.failure());
     return;
   }
-  for (auto& work : applied) work->finish(nullptr);
+  finish(applied);
 }
 
 void Committer::main_round(Works& works) {
@@ -289,14 +297,15 @@ void Committer::main_round(Works& works) {
     end(applied, core_.failure());
     return;
   }
-  for (auto& work : applied) {
-    batch_size_ += round.needs_sync && !work->is_settle() ? 1 : 0;
-    work->finish(nullptr);  // R3
-  }
+  for (const auto& work : applied) batch_size_ += round.needs_sync && !work->is_settle() ? 1 : 0;
+  finish(applied);  // R3
 }
 
 Result<void> Committer::write(Batch& batch, bool sync) {
   const auto begun = std::chrono::steady_clock::now();
+  // 7.4: the number is in the batch that it counts.
+  const std::uint64_t number = core_.synced_batch.load() + 1;
+  if (sync) batch.put(Family::state, std::string(kBatchKey), {encode_batch_number(number)});
   auto written = core_.index->write(batch, sync);
   if (!written) {
     core_.fail("its index cannot be written: " + written.error().message);  // R4
@@ -309,6 +318,7 @@ Result<void> Committer::write(Batch& batch, bool sync) {
     core_.metrics.syncs.add();
     core_.metrics.sync_seconds.observe(std::chrono::duration<double>(sync_time_).count());
     unsynced_ = false;
+    core_.synced_batch.store(number);
     after_sync(std::exchange(held_back_, {}), std::exchange(held_back_places_, {}));
   } else if (!unsynced_) {
     unsynced_ = true;

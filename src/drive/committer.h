@@ -57,6 +57,8 @@ class Work {
   virtual bool alone() const { return false; }
   // Checks, and adds to the batch. An Error is this message's own; what it added is taken back.
   virtual Result<void> apply(Round& round) = 0;
+  // Called before finish(nullptr): what was done is in this batch, or in an earlier one.
+  virtual void synced(Ack ack) { static_cast<void>(ack); }
   // Called once: after the batch is synced (nothing), or with why there is no answer.
   virtual void finish(const Error* error) = 0;
 };
@@ -94,6 +96,7 @@ class Committer {
   void after_sync(std::vector<BlobName> candidates, std::vector<LogPlace> freed);
   void unlink_unnamed(const std::vector<BlobName>& names);
   void end(Works& works, const Error& error);
+  void finish(Works& works);
   void schedule_idle_sync();
   void idle_sync();
 

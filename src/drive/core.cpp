@@ -71,6 +71,7 @@ Core::Core(CoreParts parts)
       id(parts.id),
       path(std::move(parts.path)),
       generation(parts.generation),
+      mount(parts.mount),
       index(std::move(parts.index)),
       files(parts.files),
       pool(parts.pool),
@@ -90,6 +91,7 @@ Core::~Core() = default;
 
 Result<void> Core::load() {
   auto reader = index->snapshot();
+  CAIRN_TRY(load_batch_number(*reader));
   CAIRN_TRY(load_partitions(*reader));
   CAIRN_TRY(load_pending_units(*reader));
   CAIRN_ASSIGN(const std::int64_t missing, count_keys(*reader, Family::missing));
@@ -109,6 +111,15 @@ Result<void> Core::load_partitions(Reader& reader) {
     partitions.load(stored);
   }
   return cursor->status();
+}
+
+Result<void> Core::load_batch_number(Reader& reader) {
+  std::string value;
+  CAIRN_ASSIGN(const bool there, reader.get(Family::state, kBatchKey, value));
+  if (!there) return {};
+  CAIRN_ASSIGN(batch_at_open, decode_batch_number(value));
+  synced_batch = batch_at_open;
+  return {};
 }
 
 Result<void> Core::load_pending_units(Reader& reader) {

@@ -81,6 +81,7 @@ struct CoreParts {
   bool own_thread = true;  // the committer has a thread; else it is work posted on `executor`
   std::uint64_t generation =
       0;  // names temporary files, so that none of an earlier mount is in the way
+  std::uint64_t mount = 0;  // random: tells this mount from all others, also from those of copies
   std::uint64_t reserve_bytes = 0;
   std::size_t open_files = 64;  // of shards, that are kept open
   // Inline shards from this size on are written to the shard log: the index would write them twice.
@@ -112,6 +113,7 @@ class Core : public std::enable_shared_from_this<Core> {
   const model::DriveId id;
   const std::string path;
   const std::uint64_t generation;
+  const std::uint64_t mount;
   const std::unique_ptr<Index> index;
   io::FileSystem& files;
   io::BlockingPool& pool;
@@ -129,12 +131,15 @@ class Core : public std::enable_shared_from_this<Core> {
   SpaceGauge space;
   DriveMetrics metrics;
   std::atomic<std::int64_t> repair_entries{0};
+  std::uint64_t batch_at_open = 0;            // the last synced batch that was found; constant
+  std::atomic<std::uint64_t> synced_batch{0};  // the newest one
   io::Gate background;
   std::atomic<bool> stopping{false};
   std::unique_ptr<Committer> committer;
 
  private:
   Result<void> load_partitions(Reader& reader);
+  Result<void> load_batch_number(Reader& reader);
   Result<void> load_pending_units(Reader& reader);
   std::atomic<bool> failed_{false};
   mutable std::mutex why_mutex_;

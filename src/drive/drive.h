@@ -66,6 +66,21 @@ struct Fence {
   std::uint64_t connection = 0;  // within the term; newer cuts off older
 };
 
+// What a drive acknowledges is in this batch of its committer or in an earlier one, and synced (7.4).
+// Batches are counted over the whole life of the drive; the number is in the batch itself, so a drive
+// that was put back from an old copy names an old one.
+struct Ack {
+  std::uint64_t mount = 0;  // random, drawn at each mount; zero: none was given
+  std::uint64_t batch = 0;
+};
+
+// What a drive that comes back is compared by with the acks it gave (7.4).
+struct SyncedBatches {
+  std::uint64_t mount = 0;
+  std::uint64_t at_open = 0;  // the last batch that this mount found
+  std::uint64_t now = 0;
+};
+
 enum class Refusal : std::uint8_t {
   none,
   wrong_drive,  // another drive id than addressed
@@ -105,6 +120,7 @@ struct MutateReply {
   std::optional<Stamp> head{};  // with stale_stamp, no_base
   std::vector<MissingShard>
       missing{};  // empty and no refusal: a holder. else incomplete: rows without these shards
+  Ack ack{};
   bool held() const { return refusal == Refusal::none && missing.empty(); }
 };
 
@@ -168,6 +184,7 @@ struct PromiseReply {
   Refusal refusal =
       Refusal::none;  // wrong_drive, stale_map, stale_term, cut_off: nothing was promised
   std::vector<PartitionState> states{};  // after the promise; with a refusal, as they are
+  Ack ack{};
 };
 
 enum class Select : std::uint8_t {
@@ -295,6 +312,9 @@ class Drive {
   // Takes the drive out of service, as an I/O error would: its directory is gone or another's.
   // Thread-safe.
   virtual void retire(std::string reason) { static_cast<void>(reason); }
+
+  // What a drive that comes back is compared by, before anything else is sent to it. From memory.
+  virtual io::Task<Result<SyncedBatches>> synced() = 0;
 
   // -- leadership: synced before the reply
   virtual io::Task<Result<PromiseReply>> promise(PromiseRequest request) = 0;

@@ -304,6 +304,20 @@ std::string partition_key(model::PartitionId partition) {
   return w.take();
 }
 
+std::string encode_batch_number(std::uint64_t number) {
+  Writer w(9);
+  w.u8(kVersion).u64(number);
+  return w.take();
+}
+
+Result<std::uint64_t> decode_batch_number(std::string_view value) {
+  Decoder d(value);
+  if (d.u8() != kVersion) return corrupt("version of the batch number");
+  const std::uint64_t number = d.u64();
+  if (!d.ok() || !d.at_end()) return corrupt("batch number");
+  return number;
+}
+
 std::string encode_partition(const StoredPartition& p) {
   Writer w(48 + p.state.map_entry.size());
   w.u8(kVersion);

@@ -153,6 +153,11 @@ std::optional<BlobName> decode_blob_key(std::string_view key);
 
 // -- state: 'p' ‖ partition
 
+// Number of the newest synced batch: 'b'.
+inline constexpr std::string_view kBatchKey = "b";
+std::string encode_batch_number(std::uint64_t number);
+Result<std::uint64_t> decode_batch_number(std::string_view value);
+
 struct StoredPartition {
   PartitionState state{};
   bool wiping = false;  // `since` changed and what the partition had is not yet all gone (8.3)

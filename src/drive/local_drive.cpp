@@ -207,6 +207,11 @@ io::Task<Result<Refusal>> LocalDrive::forget(Fence fence, model::UnitKey unit, S
                                      std::make_unique<ForgetWork>(fence, std::move(unit), head));
 }
 
+io::Task<Result<SyncedBatches>> LocalDrive::synced() {
+  if (core_->failed()) co_return core_->failure();
+  co_return SyncedBatches{core_->mount, core_->batch_at_open, core_->synced_batch.load()};
+}
+
 io::Task<Result<PromiseReply>> LocalDrive::promise(PromiseRequest request) {
   const auto core = core_;
   if (core->failed()) co_return core->failure();

@@ -30,6 +30,7 @@ class LocalDrive final : public Drive {
   void retire(std::string reason) override { core_->fail(reason); }
   io::Task<void> close() override;
 
+  io::Task<Result<SyncedBatches>> synced() override;
   io::Task<Result<PromiseReply>> promise(PromiseRequest request) override;
   io::Task<Result<PartitionState>> partition_state(model::PartitionId partition) override;
   io::Task<Result<Refusal>> mark_rebuilt(Fence fence) override;

@@ -145,6 +145,37 @@ class LocalDriveTest : public ::testing::Test {
   std::uint64_t term_ = 0, sequence_ = 0;
 };
 
+TEST_F(LocalDriveTest, SyncedBatchesAreCountedOverMounts) {
+  make();
+  const auto first = run(drive_->synced());
+  ASSERT_TRUE(first);
+  EXPECT_EQ(first->at_open, 0u);
+  EXPECT_GT(first->now, 0u);
+  const auto one = run(drive_->mutate(put("a", 1, "x"))), two = run(drive_->mutate(put("b", 2, "y")));
+  ASSERT_TRUE(one && one->held() && two && two->held());
+  EXPECT_GT(one->ack.batch, first->now);
+  EXPECT_GT(two->ack.batch, one->ack.batch);
+  close();
+  ASSERT_TRUE(open());
+  const auto again = run(drive_->synced());
+  ASSERT_TRUE(again);
+  EXPECT_GE(again->at_open, two->ack.batch);
+  EXPECT_NE(again->mount, first->mount);
+  EXPECT_EQ(one->ack.mount, first->mount);
+  // Asking writes nothing: an old copy gets no younger by being looked at.
+  close();
+  ASSERT_TRUE(open());
+  EXPECT_EQ(run(drive_->synced())->at_open, again->at_open);
+  PromiseRequest request;
+  request.drive = format_.drive;
+  request.term = model::Term{++term_};
+  request.leader = 1;
+  request.connection = 1;
+  request.map_epoch = kEpoch;
+  request.entries.push_back({kPartition, kEpoch, "entry"});
+  EXPECT_GT(run(drive_->promise(request))->ack.batch, again->at_open);
+}
+
 TEST_F(LocalDriveTest, KeepsWhatWasAcknowledgedOverRestarts) {
   make();
   for (int i = 0; i < 100; ++i) {

@@ -222,6 +222,7 @@ io::Task<Result<std::unique_ptr<Drive>>> open_local_drive(World world, LocalDriv
   parts.path = path;
   parts.index = std::move(*index);
   parts.generation = mounted.format.generation;
+  parts.mount = world.random.next_u64() | 1;
   parts.reserve_bytes = options.reserve_bytes;
   parts.open_files = options.open_files;
   parts.partition_of = options.partition_of;

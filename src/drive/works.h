@@ -40,6 +40,7 @@ class MutateWork final : public Answering<MutateReply> {
       : request_(std::move(request)), rows_(std::move(rows)) {}
   std::string_view unit() const override { return request_.mutation->unit.encoded(); }
   Result<void> apply(Round& round) override;
+  void synced(Ack ack) override { reply_.ack = ack; }
 
  private:
   MutateRequest request_;
@@ -52,6 +53,7 @@ class InstallWork final : public Answering<MutateReply> {
       : request_(std::move(request)), rows_(std::move(rows)) {}
   std::string_view unit() const override { return request_->unit.encoded(); }
   Result<void> apply(Round& round) override;
+  void synced(Ack ack) override { reply_.ack = ack; }
 
  private:
   std::shared_ptr<const InstallRequest> request_;
@@ -122,6 +124,7 @@ class PromiseWork final : public Answering<PromiseReply> {
  public:
   explicit PromiseWork(PromiseRequest request) : request_(std::move(request)) {}
   Result<void> apply(Round& round) override;
+  void synced(Ack ack) override { reply_.ack = ack; }
   void finish(const Error* error) override;
 
  private:

@@ -51,6 +51,7 @@ class FakeDrive : public drive::Drive {
     co_return reply;
   }
 
+  io::Task<Result<drive::SyncedBatches>> synced() override { co_return drive::SyncedBatches{}; }
   io::Task<Result<drive::PromiseReply>> promise(drive::PromiseRequest) override {
     co_return none();
   }

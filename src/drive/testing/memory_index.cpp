@@ -220,6 +220,13 @@ std::uint64_t IndexDisk::writes() const {
   std::lock_guard lock(mutex_);
   return writes_;
 }
+void IndexDisk::put_back(Tables tables) {
+  std::lock_guard lock(mutex_);
+  now_ = std::move(tables);
+  history_.assign(1, now_);
+  fail_in_ = -1;
+}
+
 IndexDisk::Tables IndexDisk::tables() const {
   std::lock_guard lock(mutex_);
   return now_;

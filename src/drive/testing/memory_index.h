@@ -33,6 +33,8 @@ class IndexDisk {
   std::uint64_t syncs() const;
   std::uint64_t writes() const;
   Tables tables() const;
+  // The disk as it was when `tables` were taken: an old copy put in its place. REQUIRES: as open().
+  void put_back(Tables tables);
 
  private:
   friend class MemoryIndex;

@@ -44,6 +44,15 @@ struct Node {
   std::map<std::string, NodeRef> names{}, durable_names{};
 };
 
+// A tree without hard links, as drives make them.
+NodeRef copy_of(const Node& node) {
+  auto out = std::make_shared<Node>(node);
+  CAIRN_ASSERT(node.pending.empty());
+  for (auto& [name, child] : out->durable_names) child = copy_of(*child);
+  out->names = out->durable_names;
+  return out;
+}
+
 struct NameChange {
   NodeRef directory;
   std::string name;
@@ -407,6 +416,23 @@ void PowerCutFileSystem::power_cut(Random& random) {
 void PowerCutFileSystem::power_cut_losing_all() {
   std::lock_guard lock(disk_->mutex);
   disk_->cut([](std::uint64_t) { return std::uint64_t{0}; });
+}
+
+struct PowerCutFileSystem::Image {
+  NodeRef root{};
+};
+
+std::shared_ptr<const PowerCutFileSystem::Image> PowerCutFileSystem::image() const {
+  std::lock_guard lock(disk_->mutex);
+  auto out = std::make_shared<Image>();
+  out->root = copy_of(*disk_->root);
+  return out;
+}
+
+void PowerCutFileSystem::put_back(const Image& image) {
+  std::lock_guard lock(disk_->mutex);
+  disk_->cut([](std::uint64_t) { return std::uint64_t{0}; });
+  disk_->root = copy_of(*image.root);
 }
 
 void PowerCutFileSystem::lose_power_after(std::uint64_t operations) {

@@ -71,6 +71,7 @@ class DataDrive : public drive::Drive {
   }
 
   // Not of the data path.
+  io::Task<Result<drive::SyncedBatches>> synced() override { co_return drive::SyncedBatches{}; }
   io::Task<Result<drive::PromiseReply>> promise(drive::PromiseRequest) override {
     co_return none();
   }
