@@ -193,11 +193,13 @@ void Chores::stop() {
     wake.push(true);
 }
 
-// False: it is time to stop.
+// False: it is time to stop. So for a process that leads no more: what it would look after is
+// another's.
 io::Task<bool> Chores::rest(io::Mailbox<bool> wake, io::Duration pause) {
-  if (core_.stopping.load()) co_return false;
+  const auto over = [this] { return core_.stopping.load() || core_.deposed.load(); };
+  if (over()) co_return false;
   (void)co_await wake.pop(io::Executor::current().now() + pause);
-  co_return !core_.stopping.load();
+  co_return !over();
 }
 
 // Works a queue off, a few units at a time; what fails is tried again after a pause, some times.

@@ -33,6 +33,20 @@ Core::Core(Parts p, Options o, std::size_t partition_count)
     partitions.push_back(std::make_unique<Partition>(each));
 }
 
+void Core::want_lead() {
+  if (!lead_wanted.exchange(true)) lead_wake.push(true);
+}
+
+void Core::outrun(const PartitionView& view) {
+  // What was sent before the last term began is refused for good reason.
+  const View now = members.view(view.id);
+  if (now && now->term == view.term && now->epoch == view.epoch) want_lead();
+}
+
+Error deposed_error() {
+  return Error{Code::stale_term, "another process leads this partition now"};
+}
+
 void Core::detach(io::Task<void> task) {
   struct Run {
     static io::Task<void> go(Core* core, io::Task<void> work) {
@@ -94,7 +108,8 @@ io::Task<Result<void>> confirm_term(Core& core, View view) {
       const auto& answer = fanout.answers()[looked].value;
       if (!answer || answer->rebuilding) continue;
       if (answer->promised > view->term) {
-        co_return Error{Code::stale_term, "another process leads this partition now"};
+        core.outrun(*view);
+        co_return deposed_error();
       }
       if (answer->promised == view->term && answer->leader == core.leader) ++confirmed;
     }

@@ -46,12 +46,22 @@ struct Core {
   ShardRebuilder* shards = nullptr;
   std::vector<std::unique_ptr<Partition>> partitions{};
   std::atomic<bool> stopping{false};
+  // Another process took a newer term: this one leads never again (7.3). It decides and changes
+  // nothing any more; what a quorum of drives answers alike can still be read.
+  std::atomic<bool> deposed{false};
+  // The term or the map that is used was outrun, or taking the lead did not succeed: whoever waits
+  // on `lead_wake` finds out which, and leads anew or not at all.
+  std::atomic<bool> lead_wanted{false};
+  io::Mailbox<bool> lead_wake{};
   std::atomic<std::int64_t> chores{0};  // detached work under way
 
   Partition& partition(model::PartitionId id) { return *partitions[id.value]; }
   Partition& partition_of(const model::UnitKey& unit) {
     return partition(members.partition_of(unit));
   }
+  // A drive refused what was sent under this view for a newer term or map.
+  void outrun(const PartitionView& view);
+  void want_lead();
   io::Instant deadline() const { return io::Executor::current().now() + options.call_deadline; }
 
   // How long a reader waits for members that usually answer at once, before it asks others as well.
@@ -95,6 +105,9 @@ std::vector<unsigned> preferred_slots(const PartitionView& view);
 
 // As many members as the write quorum are in service.
 bool may_reach_quorum(const PartitionView& view);
+
+// What a process that leads no more answers.
+Error deposed_error();
 
 // 3.3: R members, not rebuilding, confirm that they promised no newer term. unavailable otherwise.
 io::Task<Result<void>> confirm_term(Core& core, View view);

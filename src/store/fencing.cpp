@@ -23,23 +23,79 @@ std::optional<std::uint64_t> decode_number(std::string_view text) {
   return value;
 }
 
-io::Task<Result<Term>> take_term(control::Store& control, Term floor,
+namespace {
+
+Result<Term> decode_term(const std::optional<control::Entry>& entry) {
+  if (!entry) return Term{};
+  const auto value = decode_number(entry->value);
+  if (!value) return Error{Code::corrupt, "the term in the control store is no number"};
+  return Term{*value};
+}
+
+}  // namespace
+
+bool names(const placement::Map& map, model::DriveId drive) {
+  return std::ranges::any_of(map.partitions, [&](const placement::Entry& entry) {
+    return std::ranges::find(entry.members, drive, &placement::Member::drive) !=
+           entry.members.end();
+  });
+}
+
+io::Task<Result<Term>> last_term(control::Store& control) {
+  CAIRN_CO_ASSIGN(const auto entry, co_await control.get(kTermKey));
+  co_return decode_term(entry);
+}
+
+io::Task<Result<StoredMap>> stored_map(control::Store& control) {
+  CAIRN_CO_ASSIGN(const auto entry, co_await control.get(kMapKey));
+  StoredMap out;
+  if (!entry) co_return out;
+  CAIRN_CO_ASSIGN(out.map, placement::decode_map(entry->value));
+  out.mod_revision = entry->mod_revision;
+  co_return out;
+}
+
+io::Task<Result<std::optional<MapChange>>> unfenced_change(control::Store& control,
+                                                           placement::Map map) {
+  CAIRN_CO_ASSIGN(const auto fenced, co_await control.get(kFencedKey));
+  CAIRN_CO_ASSIGN(const auto previous, co_await control.get(kPreviousMapKey));
+  CAIRN_CO_ASSIGN(const auto replaced, co_await control.get(kReplacedKey));
+  if (!previous) co_return std::optional<MapChange>{};
+  if (fenced && decode_number(fenced->value) == map.epoch.value)
+    co_return std::optional<MapChange>{};
+  MapChange change;
+  CAIRN_CO_ASSIGN(change.previous, placement::decode_map(previous->value));
+  if (replaced) change.replaced = model::DriveId::from_hex(replaced->value).value_or(model::DriveId{});
+  if (change.previous.partitions.size() != map.partitions.size()) {
+    co_return Error{Code::corrupt, "the previous cluster map has another number of partitions"};
+  }
+  co_return std::optional<MapChange>(std::move(change));
+}
+
+io::Task<Result<void>> record_fenced(control::Store& control, placement::Map map) {
+  CAIRN_CO_ASSIGN(const StoredMap stored, co_await stored_map(control));
+  // An older leader's word on an older map must not stand for a newer one.
+  if (stored.mod_revision != 0 && stored.map.epoch != map.epoch)
+    co_return Error{Code::conflict, "another process changed the cluster map meanwhile"};
+  std::vector<control::Condition> same{{kMapKey, stored.mod_revision}};
+  std::vector<control::Change> changes{{kFencedKey, encode_number(map.epoch.value)}};
+  CAIRN_CO_TRY(co_await control.commit(std::move(same), std::move(changes)));
+  co_return Result<void>{};
+}
+
+io::Task<Result<Term>> take_term(control::Store& control, Term floor, Term* tried,
                                  std::vector<control::Condition> conditions,
                                  std::vector<control::Change> changes) {
   for (unsigned attempt = 0; attempt < 10; ++attempt) {
     CAIRN_CO_ASSIGN(const auto entry, co_await control.get(kTermKey));
-    std::uint64_t counter = 0;
-    if (entry) {
-      const auto value = decode_number(entry->value);
-      if (!value) co_return Error{Code::corrupt, "the term in the control store is no number"};
-      counter = *value;
-    }
-    const Term term{std::max(counter, floor.value) + 1};
+    CAIRN_CO_ASSIGN(const Term counter, decode_term(entry));
+    const Term term{std::max(counter.value, floor.value) + 1};
     auto all_conditions = conditions;
     all_conditions.push_back({kTermKey, entry ? entry->mod_revision : 0});
     auto all_changes = changes;
     all_changes.push_back({kTermKey, encode_number(term.value)});
     const auto done = co_await control.commit(std::move(all_conditions), std::move(all_changes));
+    if (done || done.code() != Code::conflict) *tried = std::max(*tried, term);
     if (done) co_return term;
     // An unknown outcome: the number may be ours or nobody's; the next one is certainly free.
     if (done.code() != Code::conflict) co_return Error{done.error()};
@@ -47,6 +103,28 @@ io::Task<Result<Term>> take_term(control::Store& control, Term floor,
       co_return Error{Code::conflict, "the cluster map was changed meanwhile"};
   }
   co_return Error{Code::conflict, "others keep taking terms"};
+}
+
+io::Task<Result<void>> retire_drive(control::Store& control, model::DriveId lost,
+                                    model::DriveId replacement) {
+  CAIRN_CO_ASSIGN(const StoredMap stored, co_await stored_map(control));
+  if (stored.mod_revision == 0) co_return Error{Code::not_found, "there is no cluster map"};
+  if (!names(stored.map, lost))
+    co_return Error{Code::not_found, "the cluster map does not name the drive that is lost"};
+  if (names(stored.map, replacement))
+    co_return Error{Code::already_exists, "the drive has a place in the map already"};
+  CAIRN_CO_ASSIGN(const auto unfenced, co_await unfenced_change(control, stored.map));
+  if (unfenced)
+    co_return Error{Code::conflict, "the last change of the cluster map is not complete yet"};
+  const placement::Map after = placement::replace_drive(stored.map, lost, replacement);
+  std::vector<control::Condition> same{{kMapKey, stored.mod_revision}};
+  std::vector<control::Change> changes{{kMapKey, placement::encode_map(after)},
+                                       {kPreviousMapKey, placement::encode_map(stored.map)},
+                                       {kReplacedKey, lost.hex()}};
+  Term tried;
+  CAIRN_CO_TRY(
+      co_await take_term(control, Term{}, &tried, std::move(same), std::move(changes)));
+  co_return Result<void>{};
 }
 
 std::vector<std::shared_ptr<PartitionView>> make_views(
@@ -145,8 +223,10 @@ io::Task<Result<PromiseReply>> promise_of(Core& core, const placement::Map& map,
                                placement::encode_entry(map.partitions[p])});
   }
   if (!device->begin_call()) co_return Error{Code::drive_failed, "the drive is out of service"};
-  co_return co_await Core::call<PromiseReply>(device, core.options.call_deadline,
-                                              device->drive()->promise(std::move(request)));
+  auto reply = co_await Core::call<PromiseReply>(device, core.options.call_deadline,
+                                                 device->drive()->promise(std::move(request)));
+  if (reply) device->acked(reply->ack);
+  co_return reply;
 }
 
 io::Task<Result<Fenced>> fence_members(Core& core, const placement::Map& map,

@@ -30,10 +30,38 @@ struct MapChange {
 };
 
 // A term above the store's counter and above `floor`, taken by compare-and-swap; never given to
-// anyone else. The changes are made in the same transaction, if their conditions hold.
+// anyone else. The changes are made in the same transaction, if their conditions hold. `tried`: is
+// raised to every number that may have become this process's, also where the outcome is unknown.
 io::Task<Result<model::Term>> take_term(control::Store& control, model::Term floor,
+                                        model::Term* tried,
                                         std::vector<control::Condition> conditions = {},
                                         std::vector<control::Change> changes = {});
+
+// The drive is a member of some partition.
+bool names(const placement::Map& map, model::DriveId drive);
+
+// The store's counter of terms; zero: none was ever taken.
+io::Task<Result<model::Term>> last_term(control::Store& control);
+
+// The map as it is stored. No revision: none is.
+struct StoredMap {
+  placement::Map map{};
+  std::uint64_t mod_revision = 0;
+};
+io::Task<Result<StoredMap>> stored_map(control::Store& control);
+
+// The change that was made to `map` last, if its members are not recorded as fenced (8.2).
+io::Task<Result<std::optional<MapChange>>> unfenced_change(control::Store& control,
+                                                           placement::Map map);
+// Records that the members of `map`, and of the one before it, are fenced. conflict: it is not the
+// stored map.
+io::Task<Result<void>> record_fenced(control::Store& control, placement::Map map);
+
+// 7.6: an operator says that `lost` is gone for good and names an empty drive in its place, where
+// nobody can lead without it. One transaction: the map, and a term that ends whoever leads now.
+// conflict: the last change of the map is not fenced yet (8.1). not_found: the map does not name it.
+io::Task<Result<void>> retire_drive(control::Store& control, model::DriveId lost,
+                                    model::DriveId replacement);
 
 // Views of all partitions under `map` and `term`; drives that `devices` lacks are missing members.
 // `sources`: former members that still answer.

@@ -42,6 +42,7 @@ io::Task<Result<Committed>> Leader::commit(Commit commit) {
   Partition& partition = core_.partition_of(commit.unit);
   const Partition::Pass pass = co_await partition.enter();
   if (core_.stopping.load()) co_return Error{Code::unavailable, "the store is shutting down"};
+  if (core_.deposed.load()) co_return deposed_error();
   const Partition::Lock lock = co_await partition.lock(std::string(commit.unit.lock_key()));
   const View view = core_.members.view_of(commit.unit);
   co_return co_await commit_locked(view, std::move(commit));
@@ -206,6 +207,7 @@ io::Task<Result<Leader::Decided>> Leader::decided(UnitKey unit) {
   Partition& partition = core_.partition_of(unit);
   Partition::Pass pass = co_await partition.enter();
   if (core_.stopping.load()) co_return Error{Code::unavailable, "the store is shutting down"};
+  if (core_.deposed.load()) co_return deposed_error();
   Partition::Lock lock = co_await partition.lock(std::string(unit.lock_key()));
   const View view = core_.members.view_of(unit);
   CAIRN_CO_ASSIGN(SettledPtr settled, co_await current(view, std::move(unit)));
@@ -216,7 +218,7 @@ io::Task<Result<Leader::Decided>> Leader::decided(UnitKey unit) {
 io::Task<Result<void>> Leader::decide(UnitKey unit) {
   Partition& partition = core_.partition_of(unit);
   const Partition::Pass pass = co_await partition.enter();
-  if (core_.stopping.load()) co_return Result<void>{};
+  if (core_.stopping.load() || core_.deposed.load()) co_return Result<void>{};
   const Partition::Lock lock = co_await partition.lock(std::string(unit.lock_key()));
   const View view = core_.members.view_of(unit);
   CAIRN_CO_TRY(co_await resolver_.decide_anew(view, unit));
@@ -226,7 +228,7 @@ io::Task<Result<void>> Leader::decide(UnitKey unit) {
 io::Task<Result<void>> Leader::forget(UnitKey unit) {
   Partition& partition = core_.partition_of(unit);
   const Partition::Pass pass = co_await partition.enter();
-  if (core_.stopping.load()) co_return Result<void>{};
+  if (core_.stopping.load() || core_.deposed.load()) co_return Result<void>{};
   const Partition::Lock lock = co_await partition.lock(std::string(unit.lock_key()));
   const View view = core_.members.view_of(unit);
   CAIRN_CO_ASSIGN(SettledPtr settled, co_await resolver_.current(view, unit));

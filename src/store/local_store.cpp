@@ -74,8 +74,8 @@ io::Task<Result<void>> LocalStoreImpl::open() {
   };
   ticking_.store(true);
   io::spawn(io::Executor::current(), Tick::run(this));
-  CAIRN_CO_ASSIGN(auto change, co_await unfenced_change());
-  CAIRN_CO_TRY(co_await lead({}, std::move(change)));
+  CAIRN_CO_ASSIGN(auto change, co_await unfenced_change(core_.parts.control, map()));
+  CAIRN_CO_TRY(co_await lead({}, std::move(change), std::nullopt));
   struct Work {
     static io::Task<Result<void>> decide(Leader* leader, UnitKey unit) {
       co_return co_await leader->decide(std::move(unit));
@@ -87,6 +87,7 @@ io::Task<Result<void>> LocalStoreImpl::open() {
   Leader* leader = &leader_;
   chores_.start([leader](UnitKey unit) { return Work::decide(leader, std::move(unit)); },
                 [leader](UnitKey unit) { return Work::forget(leader, std::move(unit)); });
+  core_.detach(lead_loop());
   co_return Result<void>{};
 }
 
@@ -146,7 +147,7 @@ bool LocalStoreImpl::can_read() const {
 }
 
 bool LocalStoreImpl::can_write() const {
-  return can_read() && every_partition(&PartitionView::w, false);
+  return !core_.deposed.load() && can_read() && every_partition(&PartitionView::w, false);
 }
 
 io::Task<Result<std::vector<DriveStatus>>> LocalStoreImpl::drives() {
@@ -218,9 +219,13 @@ io::Task<Result<std::vector<UnitKey>>> LocalStoreImpl::repair_queue(std::size_t 
 
 io::Task<void> LocalStoreImpl::stop() {
   CAIRN_ASSERT(!stopped_);
-  const io::AsyncMutex::Guard guard = co_await admin_.lock();
-  core_.stopping.store(true);
+  {
+    // A change of members that is under way comes to its end; none begins from now on.
+    const io::AsyncMutex::Guard guard = co_await admin_.lock();
+    core_.stopping.store(true);
+  }
   chores_.stop();
+  core_.lead_wake.push(true);
   // Commits that are inside end; those that come in from now on find the store stopping.
   co_await pause_all();
   resume_all();

@@ -43,6 +43,7 @@ class LocalStoreImpl final : public LocalStore {
   io::Task<Result<ScanPage>> scan(ScanRequest request) override;
   bool can_read() const override;
   bool can_write() const override;
+  bool deposed() const override { return core_.deposed.load(); }
   io::Task<Result<std::vector<DriveStatus>>> drives() override;
 
   io::Task<Result<bool>> repair(model::UnitKey unit) override;
@@ -50,6 +51,7 @@ class LocalStoreImpl final : public LocalStore {
   io::Task<Result<Verified>> verify(model::UnitKey unit) override;
   io::Task<Result<void>> attach(std::size_t slot, std::shared_ptr<drive::Drive> drive) override;
   io::Task<Result<void>> detach(std::size_t slot, std::string reason) override;
+  std::uint64_t acked_batch(std::size_t slot) const override;
   std::vector<std::pair<model::PartitionId, model::DriveId>> rebuilding() const override;
   io::Task<Result<void>> finish_rebuild(model::PartitionId partition,
                                         model::DriveId drive) override;
@@ -58,12 +60,18 @@ class LocalStoreImpl final : public LocalStore {
   io::Task<void> stop() override;
 
  private:
-  io::Task<Result<std::optional<MapChange>>> unfenced_change();
-  io::Task<Result<void>> lead(model::Term floor, std::optional<MapChange> change);
+  io::Task<Result<std::uint64_t>> check_lead();
+  Error depose(model::Term newer);
+  io::Task<Result<void>> lead(model::Term floor, std::optional<MapChange> change,
+                              std::optional<model::Term> taken);
+  io::Task<void> lead_loop();
+  void keep_sources(std::vector<std::shared_ptr<PartitionView>>& views) const;
+  io::Task<Result<std::shared_ptr<Device>>> admit(std::shared_ptr<Device> before,
+                                                  std::shared_ptr<drive::Drive> drive);
   io::Task<Result<void>> take_back(std::size_t slot, std::shared_ptr<Device> device);
   io::Task<Result<void>> replace(std::size_t slot, std::shared_ptr<Device> device);
   io::Task<Result<void>> replace_paused(std::size_t slot, std::shared_ptr<Device> device);
-  io::Task<Result<void>> lead_anew(std::optional<MapChange> change);
+  io::Task<Result<void>> lead_anew();
   io::Task<void> pause_all();
   void resume_all();
   void put_device(std::size_t slot, std::shared_ptr<Device> device);
@@ -83,6 +91,7 @@ class LocalStoreImpl final : public LocalStore {
   ShardRepair shard_repair_;
 
   io::AsyncMutex admin_{};  // one change of members at a time (8.1)
+  model::Term tried_{};     // the highest that this process may have taken; guarded by admin_
   mutable std::mutex map_mutex_{};
   std::list<placement::Map>
       maps_{};  // the last is current; references given out stay good for many changes

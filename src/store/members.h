@@ -19,6 +19,7 @@
 #include "model/profile.h"
 #include "model/unit_key.h"
 #include "placement/placement.h"
+#include "store/acks.h"
 
 namespace cairn::store {
 
@@ -31,9 +32,14 @@ enum class Health : std::uint8_t {
 // One drive of this process, under one identity. A drive that comes back gets a new Device.
 class Device {
  public:
+  // `acks`: of the drive's earlier Device, if it had one.
   Device(model::DriveId id, std::string path, std::shared_ptr<drive::Drive> drive,
-         std::string reason)
-      : id_(id), path_(std::move(path)), drive_(std::move(drive)), reason_(std::move(reason)) {}
+         std::string reason, std::shared_ptr<AckRecord> acks = std::make_shared<AckRecord>())
+      : id_(id),
+        path_(std::move(path)),
+        drive_(std::move(drive)),
+        reason_(std::move(reason)),
+        acks_(std::move(acks)) {}
 
   model::DriveId id() const { return id_; }
   const std::string& path() const { return path_; }
@@ -48,6 +54,9 @@ class Device {
                                                                           : Health::healthy;
   }
   bool usable() const { return health() != Health::failed; }
+  const std::shared_ptr<AckRecord>& acks() const { return acks_; }
+  void acked(drive::Ack ack) const { acks_->note(ack); }
+
   // A call answered in time; one answer makes a suspect drive healthy again.
   void answered() const { missed_.store(0, std::memory_order_relaxed); }
   // A call passed its deadline. A slow drive is a failing drive.
@@ -88,6 +97,7 @@ class Device {
   const std::string path_;
   const std::shared_ptr<drive::Drive> drive_;
   const std::string reason_;
+  const std::shared_ptr<AckRecord> acks_;
   mutable std::atomic<unsigned> missed_{0};
   mutable std::atomic<std::uint64_t> calls_{0};
   mutable std::atomic<std::uint64_t> backlog_{0};

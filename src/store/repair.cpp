@@ -155,6 +155,7 @@ io::Task<Result<MutateReply>> Repairer::install(View view, unsigned slot,
   auto reply = co_await member.device->drive()->install(std::move(request));
   if (!reply && reply.code() != Code::no_space) member.link->mark_lost(message.connection);
   partition.answered(unit, message);
+  if (reply) member.device->acked(reply->ack);
   if (reply) member.device->answered();
   member.device->end_call();
   co_return reply;

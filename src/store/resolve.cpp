@@ -103,7 +103,8 @@ io::Task<Result<SettledPtr>> Resolver::agreed(View view, UnitKey unit) {
     if (!reply || reply->refusal != Refusal::none || reply->rebuilding || !reply->exact)
       co_return SettledPtr{};
     if (reply->promised > view->term) {
-      co_return Error{Code::stale_term, "another process leads this partition now"};
+      core_.outrun(*view);
+      co_return deposed_error();
     }
     if (reply->promised != view->term) co_return SettledPtr{};
     if (first == nullptr) first = &*reply;
@@ -138,12 +139,15 @@ io::Task<Resolver::Inspected> Resolver::inspect(View view, unsigned slot, UnitKe
                                   member.device->drive()->inspect(fence, unit, want_parts));
     if (!reply) co_return std::move(reply.error());
     if (reply->first == Refusal::none) co_return std::move(reply->second);
-    if (reply->first == Refusal::stale_term)
-      co_return Error{Code::stale_term, "another process leads this partition"};
-    if (reply->first != Refusal::cut_off || retried)
-      co_return Error{Code::unavailable, "the drive refused"};
+    if (reply->first == Refusal::stale_term) {
+      core_.outrun(*view);
+      co_return deposed_error();
+    }
+    const bool again = reply->first == Refusal::cut_off || reply->first == Refusal::stale_map;
+    if (!again || retried) co_return Error{Code::unavailable, "the drive refused"};
     // The drive knows a newer connection: one whose promise was answered too late for us. Without a
-    // new one it would refuse everything from now on.
+    // new one it would refuse everything from now on. So where it knows an older map; one with a
+    // newer map says so when it is asked for the promise.
     member.link->mark_lost(fence.connection);
   }
 }
@@ -314,6 +318,7 @@ io::Task<Result<SettledPtr>> Resolver::restamp(View view, Mutation value) {
   const Outcome outcome = co_await sender_.send(view, out);
   if (!outcome.settled) {
     // 5.3c: `cur` once W hold it, else 503.
+    if (outcome.deposed) co_return deposed_error();
     co_return Error{Code::unavailable, "too few drives took the value that was to be completed"};
   }
   SettledPtr settled = make_settled(stamp, std::move(rows));

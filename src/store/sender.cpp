@@ -29,6 +29,7 @@ io::Task<Sender::Reply> Sender::send_one(View view, unsigned slot,
   if (!reply && reply.code() != Code::no_space) member.link->mark_lost(fence.connection);
   partition.answered(mutation->unit, message);
   const io::Instant now = io::Executor::current().now();
+  if (reply) member.device->acked(reply->ack);
   if (reply && now - begin <= core_.options.call_deadline) member.device->answered();
   member.device->end_call();
   co_return reply;
@@ -138,6 +139,10 @@ io::Task<Outcome> Sender::send(View view, std::shared_ptr<const Outgoing> out) {
     const bool arrived = co_await fanout.wait(looked + least, deadline);
     for (; looked < fanout.arrived(); ++looked) {
       const auto& [slot, reply] = fanout.answers()[looked];
+      const bool outrun = reply && (reply->refusal == Refusal::stale_term ||
+                                    (reply->refusal == Refusal::stale_map &&
+                                     reply->map_epoch > view->epoch));
+      if (outrun) core_.outrun(*view);
       if (count(*out, slot, reply, outcome) || !reply || reply->refusal != Refusal::none) continue;
       incomplete.emplace_back(slot, reply->missing);
     }
@@ -188,7 +193,10 @@ io::Task<bool> Sender::reconnect(View view, unsigned slot) {
     co_return false;
   }
   const auto& reply = fanout.answers()[0].value;
+  if (reply && (reply->refusal == Refusal::stale_term || reply->refusal == Refusal::stale_map))
+    core_.outrun(*view);
   if (!reply || reply->refusal != Refusal::none) co_return false;
+  member.device->acked(reply->ack);
   auto seen = member.link->connection.load();
   while (seen < connection && !member.link->connection.compare_exchange_weak(seen, connection)) {
   }

@@ -30,6 +30,7 @@ struct Disk {
   std::map<drive::BlobName, std::string> blobs{};
   std::map<model::ValueId, std::string> inlined{};
   std::set<model::UnitKey> repairs{};
+  std::uint64_t batch = 0;  // each message that is acknowledged is a batch of its own
 };
 
 struct Faults {
@@ -43,14 +44,20 @@ struct Faults {
 
 class MemoryDrive : public drive::Drive {
  public:
-  explicit MemoryDrive(std::shared_ptr<Disk> disk) : disk_(std::move(disk)) {}
+  explicit MemoryDrive(std::shared_ptr<Disk> disk)
+      : disk_(std::move(disk)), batch_at_open_(disk_->batch), mount_(++last_mount) {}
   Faults faults{};
   Disk& disk() { return *disk_; }
   std::uint64_t reads = 0, inspects = 0, mutates = 0, scans = 0;
 
   model::DriveId id() const override { return disk_->id; }
   bool failed() const override { return faults.out_of_service; }
+  void retire(std::string) override { faults.out_of_service = true; }
 
+  io::Task<Result<drive::SyncedBatches>> synced() override {
+    CAIRN_CO_TRY(co_await begin());
+    co_return drive::SyncedBatches{mount_, batch_at_open_, disk_->batch};
+  }
   io::Task<Result<drive::PromiseReply>> promise(drive::PromiseRequest r) override {
     CAIRN_CO_TRY(co_await begin());
     drive::PromiseReply reply;
@@ -78,6 +85,7 @@ class MemoryDrive : public drive::Drive {
       }
       reply.states.push_back(p);
     }
+    reply.ack = {mount_, ++disk_->batch};
     co_return reply;
   }
   io::Task<Result<drive::PartitionState>> partition_state(model::PartitionId p) override {
@@ -125,6 +133,7 @@ class MemoryDrive : public drive::Drive {
     held->missing = missing_of(m.puts, r.shard);
     shard_of_[m.unit] = r.shard;
     reply.missing = held->missing;
+    reply.ack = {mount_, ++disk_->batch};
     if (faults.lose_acks > 0) {
       --faults.lose_acks;
       co_return lost();
@@ -146,6 +155,7 @@ class MemoryDrive : public drive::Drive {
     unit.missing = missing_of(unit.rows, r.shard);
     shard_of_[r.unit] = r.shard;
     reply.missing = unit.missing;
+    reply.ack = {mount_, ++disk_->batch};
     co_return reply;
   }
   io::Task<Result<SettleReplies>> settle_all(std::vector<drive::SettleRequest> requests) override {
@@ -312,6 +322,7 @@ class MemoryDrive : public drive::Drive {
   std::size_t page_max = 1000;
 
  private:
+  static inline std::uint64_t last_mount = 0;
   static Error lost() { return {Code::timeout, "the message was lost"}; }
   io::Task<Result<void>> begin() {
     co_await io::sleep_for(faults.delay);
@@ -355,6 +366,7 @@ class MemoryDrive : public drive::Drive {
   }
 
   std::shared_ptr<Disk> disk_;
+  const std::uint64_t batch_at_open_, mount_;
   std::map<model::UnitKey, std::uint8_t> shard_of_{};
 };
 
