@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "base/log.h"
+#include "cluster/generations.h"
 #include "object/make.h"
 
 namespace cairn::app {
@@ -88,6 +89,7 @@ io::Task<Result<bool>> Node::open_all() {
   options.paths = settings_.drives;
   options.erasure = settings_.erasure;
   options.drive = drive_options();
+  options.import_map = settings_.import_map;
   CAIRN_CO_ASSIGN(cluster_, co_await cluster::bootstrap(world(), std::move(options)));
 
   std::vector<store::DriveSlot> slots;
@@ -143,7 +145,13 @@ void Node::stop() {
   struct Stop {
     static io::Task<bool> run(Node* node) {
       if (node->objects_) co_await node->objects_->stop();
-      if (node->store_) co_await node->store_->stop();
+      if (node->store_) {
+        co_await node->store_->stop();
+        // 7.4: so that the next start knows an old copy of a drive.
+        for (std::size_t i = 0; i < node->cluster_.slots.size(); ++i)
+          co_await cluster::remember_acked(*node->cluster_.control, node->cluster_.slots[i].id,
+                                           node->store_->acked_batch(i));
+      }
       co_await cluster::close(node->cluster_);
       co_return true;
     }

@@ -117,6 +117,9 @@ Result<Parsed> parse_server_options(const std::vector<std::string>& arguments) {
                  "K data and M parity shards; default by the number of drives (4 drives: 2+2)")
       ->envname("CAIRN_ERASURE")
       ->type_name("K+M");
+  app.add_flag("--import-map", settings.import_map,
+               "where the control store was put back from a backup and knows an older map than the "
+               "drives: take the map over from them");
   app.add_option("--region", settings.region, "the region clients sign for")
       ->envname("CAIRN_REGION")
       ->capture_default_str();

@@ -1,6 +1,7 @@
 #include "app/services.h"
 
 #include "app/version.h"
+#include "cluster/generations.h"
 
 namespace cairn::app {
 
@@ -59,7 +60,11 @@ io::Task<Result<std::shared_ptr<drive::Drive>>> NodeSlots::reopen(std::size_t in
     failed = std::exchange(states_[index].drive, nullptr);
   }
   CAIRN_CO_TRY(co_await node_.store().detach(index, reason.empty() ? "the drive failed" : reason));
-  if (failed) co_await failed->close();
+  if (failed) {
+    co_await failed->close();
+    // 7.4: an old copy of it may come back.
+    co_await cluster::remember_acked(node_.control(), expected, node_.store().acked_batch(index));
+  }
   failed.reset();
   CAIRN_CO_ASSIGN(auto reopened, co_await node_.reopen_drive(index, expected));
   co_return std::move(reopened.drive);
@@ -129,7 +134,9 @@ admin::Readiness Services::readiness() {
   readiness.can_write = node_.store().can_write() && node_.control().status().writable;
   if (!readiness.can_read)
     readiness.reasons.push_back("too few drives answer to read every object");
-  if (!node_.store().can_write()) readiness.reasons.push_back("too few drives answer to write");
+  if (node_.store().deposed())
+    readiness.reasons.push_back("another process leads these drives; start this one anew");
+  else if (!node_.store().can_write()) readiness.reasons.push_back("too few drives answer to write");
   if (!node_.control().status().writable)
     readiness.reasons.push_back("too few drives take changes of buckets and settings");
   return readiness;

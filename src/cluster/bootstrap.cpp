@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "cluster/generations.h"
+#include "cluster/import.h"
 #include "drive/format_file.h"
 
 namespace cairn::cluster {
@@ -194,6 +195,11 @@ io::Task<void> open_slots(drive::World world, const Options* options, std::vecto
   }
 }
 
+// A mount that only found out that the drive is an old copy never was.
+io::Task<Result<void>> take_back_mount(drive::World world, drive::Format found, std::string path) {
+  co_return co_await world.files.replace_file(path + "/format.json", drive::encode_format(found));
+}
+
 // Lets go of drives that are old copies (7.4): their slots are missing. That they were mounted to
 // find out is taken back, or else enough attempts would make up for what they lack.
 io::Task<Result<void>> refuse_stale(drive::World world, const std::vector<Found>* found,
@@ -203,20 +209,41 @@ io::Task<Result<void>> refuse_stale(drive::World world, const std::vector<Found>
     if (!slot.drive) continue;
     const auto at = std::ranges::find(*found, slot.path, &Found::path);
     const drive::Format format = at->probe.format;
-    CAIRN_CO_ASSIGN(const bool stale, co_await is_stale(*cluster->control, format));
+    CAIRN_CO_ASSIGN(bool stale, co_await is_stale(*cluster->control, format));
+    if (!stale) {
+      CAIRN_CO_ASSIGN(stale, co_await has_lost_batches(*cluster->control, slot.drive));
+    }
     if (!stale) {
       mounted.push_back(format);
       continue;
     }
     slot.reason = stale_reason(slot.path);
     log::error("a drive cannot be used", {{"path", slot.path}, {"reason", slot.reason}});
-    CAIRN_CO_TRY(co_await world.files.replace_file(slot.path + "/format.json",
-                                                   drive::encode_format(format)));
     co_await slot.drive->close();
     slot.drive.reset();
+    CAIRN_CO_TRY(co_await take_back_mount(world, format, slot.path));
   }
   co_await remember_mounts(*cluster->control, std::move(mounted));
   co_return Result<void>{};
+}
+
+std::vector<std::shared_ptr<drive::Drive>> drives_of(const Cluster& cluster) {
+  std::vector<std::shared_ptr<drive::Drive>> out;
+  for (const auto& slot : cluster.slots)
+    if (slot.drive) out.push_back(slot.drive);
+  return out;
+}
+
+// 8.5: under an older map the past would be served. The whole control store is older then, buckets
+// and settings as well: whether a newer copy of it can be had is for a person to say.
+Error older_map(model::MapEpoch stored, model::MapEpoch promised) {
+  return Error{Code::stale_map,
+               "the control store is older than the drives: it knows the cluster map of epoch " +
+                   std::to_string(stored.value) + ", drives have promised under epoch " +
+                   std::to_string(promised.value) +
+                   ". Put back a newer copy of the control/ directories if there is one; else "
+                   "start with --import-map, which takes the map over from the drives, and check "
+                   "the list of buckets"};
 }
 
 io::Task<Result<void>> open_existing(drive::World world, Options options, std::vector<Found> found,
@@ -240,11 +267,21 @@ io::Task<Result<void>> open_existing(drive::World world, Options options, std::v
     control_paths.push_back(slot.drive ? slot.path + "/control" : "");
   CAIRN_CO_ASSIGN(cluster.control, co_await control::open_embedded(world.files, control_paths));
   CAIRN_CO_ASSIGN(const auto map, co_await cluster.control->get("map"));
+  CAIRN_CO_ASSIGN(const model::MapEpoch promised, co_await newest_promised(drives_of(cluster)));
+  if (!map && promised.value != 0)
+    co_return Error{Code::corrupt,
+                    "the control store is empty, but the drives hold data: put back the control/ "
+                    "directories of most drives from a backup; do not empty the drives"};
   if (!map)
     co_return Error{Code::corrupt,
                     "the drives hold no cluster map: their creation was interrupted; empty them "
                     "and start again"};
   CAIRN_CO_ASSIGN(cluster.map, placement::decode_map(map->value));
+  if (promised > cluster.map.epoch) {
+    if (!options.import_map) co_return older_map(cluster.map.epoch, promised);
+    CAIRN_CO_ASSIGN(cluster.map, co_await import_map(*cluster.control, drives_of(cluster),
+                                                     std::move(cluster.map)));
+  }
   CAIRN_CO_TRY(co_await name_missing(*cluster.control, cluster.slots, cluster.map));
   CAIRN_CO_TRY(co_await refuse_stale(world, &found, &cluster));
 
@@ -286,7 +323,16 @@ io::Task<Result<Reopened>> reopen(drive::World world, drive::LocalDriveOptions o
                                              "directory to use it as a replacement"};
       CAIRN_CO_ASSIGN(const bool stale, co_await is_stale(control, probe.format));
       if (stale) co_return Error{Code::not_found, stale_reason(options.path)};
-      CAIRN_CO_ASSIGN(auto opened, co_await drive::open_local_drive(world, std::move(options)));
+      const std::string path = options.path;
+      CAIRN_CO_ASSIGN(auto made, co_await drive::open_local_drive(world, std::move(options)));
+      std::shared_ptr<drive::Drive> opened = std::move(made);
+      CAIRN_CO_ASSIGN(const bool lost, co_await has_lost_batches(control, opened));
+      if (lost) {
+        co_await opened->close();
+        opened.reset();
+        CAIRN_CO_TRY(co_await take_back_mount(world, probe.format, path));
+        co_return Error{Code::not_found, stale_reason(path)};
+      }
       std::vector<drive::Format> mounted{probe.format};
       co_await remember_mounts(control, std::move(mounted));
       co_return Reopened{std::move(opened), false};

@@ -29,6 +29,9 @@ struct Options {
   std::vector<std::string> paths{};
   std::optional<model::ErasureProfile> erasure{};
   drive::LocalDriveOptions drive{};  // path is filled in
+  // Where drives promised under a newer map than the control store has, take it over from them
+  // (8.5). Else such a cluster is not opened.
+  bool import_map = false;
 };
 
 struct Cluster {

@@ -4,6 +4,7 @@
 
 #include <filesystem>
 
+#include "cluster/generations.h"
 #include "io/reactor.h"
 
 namespace cairn::cluster {
@@ -44,6 +45,47 @@ class BootstrapTest : public testing::Test {
     cluster = {};
   }
   drive::World world() { return {*files_, *pool_, *clock_, *random_, metrics_}; }
+
+  // The drive promises for all its partitions, as to a leader under this map.
+  static io::Task<bool> promise(std::shared_ptr<drive::Drive> drive, placement::Map map,
+                                model::Term term) {
+    drive::PromiseRequest request;
+    request.drive = drive->id();
+    request.term = term;
+    request.leader = 1;
+    request.connection = 1;
+    request.map_epoch = map.epoch;
+    for (std::uint32_t p = 0; p < map.partitions.size(); ++p) {
+      for (const auto& member : map.partitions[p].members) {
+        if (member.drive == drive->id())
+          request.entries.push_back({model::PartitionId{p}, member.since,
+                                     placement::encode_entry(map.partitions[p])});
+      }
+    }
+    const auto reply = co_await drive->promise(std::move(request));
+    EXPECT_TRUE(reply && reply->refusal == drive::Refusal::none);
+    co_return true;
+  }
+  static io::Task<bool> note(control::Store* control, model::DriveId drive, std::uint64_t batch) {
+    co_await remember_acked(*control, drive, batch);
+    co_return true;
+  }
+  // The same, of a drive that nobody has open.
+  void promise_alone(std::size_t slot, placement::Map map, model::Term term) {
+    drive::LocalDriveOptions options;
+    options.path = options_.paths[slot];
+    auto drive = io::block_on(*reactors_, drive::open_local_drive(world(), options));
+    ASSERT_TRUE(drive) << drive.error().message;
+    const std::shared_ptr<drive::Drive> shared = std::move(*drive);
+    io::block_on(*reactors_, promise(shared, std::move(map), term));
+    struct Close {
+      static io::Task<bool> run(std::shared_ptr<drive::Drive> drive) {
+        co_await drive->close();
+        co_return true;
+      }
+    };
+    io::block_on(*reactors_, Close::run(shared));
+  }
 
   std::string folder_;
   Options options_;
@@ -137,6 +179,91 @@ TEST_F(BootstrapTest, AnOldCopyOfADriveIsNotTakenForTheDrive) {
   EXPECT_TRUE(back->slots[1].drive) << back->slots[1].reason;
   EXPECT_FALSE(back->slots[1].replacement);
   close(*back);
+}
+
+// A copy made within the same mount: its generation says nothing.
+TEST_F(BootstrapTest, ADriveThatLacksWhatItAcknowledgedIsAnOldCopy) {
+  auto made = open();
+  ASSERT_TRUE(made);
+  const auto id = made->slots[1].id;
+  io::block_on(*reactors_, promise(made->slots[1].drive, made->map, model::Term{1}));
+  const auto synced = io::block_on(*reactors_, made->slots[1].drive->synced());
+  ASSERT_TRUE(synced);
+  ASSERT_GT(synced->now, 0u);
+  io::block_on(*reactors_, note(made->control.get(), id, synced->now));
+  io::block_on(*reactors_, note(made->control.get(), id, 0));  // never lowered
+  close(*made);
+  auto whole = open();
+  ASSERT_TRUE(whole);
+  EXPECT_TRUE(whole->slots[1].drive) << whole->slots[1].reason;
+  io::block_on(*reactors_, note(whole->control.get(), id, synced->now + 1));
+  close(*whole);
+  for (int attempt = 0; attempt < 3; ++attempt) {
+    auto lost = open();
+    ASSERT_TRUE(lost) << lost.error().message;
+    for (std::size_t i = 0; i < 4; ++i) EXPECT_EQ(lost->slots[i].drive == nullptr, i == 1);
+    EXPECT_NE(lost->slots[1].reason.find("old copy"), std::string::npos);
+    close(*lost);
+  }
+}
+
+// 8.5: the control store goes back to a time before a drive was replaced.
+TEST_F(BootstrapTest, AnOlderControlStoreIsRefusedAndItsMapImported) {
+  auto made = open();
+  ASSERT_TRUE(made);
+  const placement::Map before = made->map;
+  model::DriveId lost;
+  lost.bytes[0] = 1;
+  // As if the drive in slot 3 had come in for another one under epoch 2.
+  placement::Map first = before;
+  for (auto& entry : first.partitions)
+    for (auto& member : entry.members)
+      if (member.drive == made->slots[3].id) member.drive = lost;
+  const placement::Map second = placement::replace_drive(first, lost, made->slots[3].id);
+  for (const std::size_t i : {0u, 1u, 3u})
+    io::block_on(*reactors_, promise(made->slots[i].drive, second, model::Term{9}));
+  close(*made);
+  auto refused = open();
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.code(), Code::stale_map);
+  EXPECT_NE(refused.error().message.find("--import-map"), std::string::npos);
+  // Three promised, but one of them came with the change: of those before it only two did, and two
+  // of the old members could answer with the old map.
+  options_.import_map = true;
+  auto too_few = open();
+  ASSERT_FALSE(too_few);
+  EXPECT_EQ(too_few.code(), Code::unavailable) << too_few.error().message;
+
+  promise_alone(2, second, model::Term{9});
+  auto imported = open();
+  ASSERT_TRUE(imported) << imported.error().message;
+  EXPECT_EQ(imported->map, second);
+  const auto get = [&](std::string key) {
+    const auto entry = io::block_on(*reactors_, imported->control->get(std::move(key)));
+    return entry && *entry ? (*entry)->value : std::string();
+  };
+  EXPECT_EQ(get("term"), "9");
+  EXPECT_EQ(get("map/fenced"), "2");
+  EXPECT_EQ(get("map/previous"), "");
+  close(*imported);
+  options_.import_map = false;
+  auto again = open();
+  ASSERT_TRUE(again) << again.error().message;
+  EXPECT_EQ(again->map, second);
+  close(*again);
+}
+
+TEST_F(BootstrapTest, DrivesWithDataAreNeverCalledNew) {
+  auto made = open();
+  ASSERT_TRUE(made);
+  for (auto& slot : made->slots)
+    io::block_on(*reactors_, promise(slot.drive, made->map, model::Term{1}));
+  close(*made);
+  for (const auto& path : options_.paths) fs::remove_all(path + "/control");
+  auto empty = open();
+  ASSERT_FALSE(empty);
+  EXPECT_NE(empty.error().message.find("do not empty"), std::string::npos)
+      << empty.error().message;
 }
 
 TEST_F(BootstrapTest, WhatDoesNotBelongIsRefusedByName) {
