@@ -77,6 +77,7 @@ io::Task<void> Workload::client(unsigned operations) {
     }
     if (!leader) continue;
     Key* const key = &keys_[w_.dice.below(keys_.size())];
+    const io::Instant from = w_.executor.now();
     switch (w_.dice.below(12)) {
       case 0:
       case 1:
@@ -116,6 +117,7 @@ io::Task<void> Workload::client(unsigned operations) {
         static_cast<void>(seen);
       }
     }
+    longest_ = std::max(longest_, w_.executor.now() - from);
   }
   --w_.busy;
 }

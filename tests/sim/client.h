@@ -44,6 +44,7 @@ class Workload {
 
   std::vector<Key>& keys() { return keys_; }
   std::uint64_t answered() const { return answered_; }
+  io::Duration longest() const { return longest_; }
 
  private:
   using LeaderPtr = std::shared_ptr<Leader>;
@@ -76,6 +77,7 @@ class Workload {
   std::vector<Key> keys_{};
   std::map<std::uint32_t, Value> values_{};
   std::uint64_t time_ = 0, answered_ = 0;
+  io::Duration longest_{};
   bool conditional_ = false, multipart_ = false, versions_ = false, retries_ = false;
 };
 

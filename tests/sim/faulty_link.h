@@ -22,6 +22,8 @@ struct LinkFaults {
   // A planted mistake, for the test that the simulation finds such: mutations are acknowledged and
   // never reach the drive.
   unsigned lying_ack = 0;
+  // Another: what the drive synced before it was mounted is not what it names.
+  bool lying_batch = false;
 };
 
 // One leader's link to one drive. When cut, nothing passes in either direction any more; calls end
@@ -35,10 +37,17 @@ class FaultyLink final : public drive::Drive, public std::enable_shared_from_thi
   // What is under way to the drive may still arrive there.
   void cut() { cut_ = true; }
   bool is_cut() const { return cut_; }
+  // Out of this leader's service; the drive itself is not its to end.
+  void retire(std::string) override { cut(); }
 
   model::DriveId id() const override { return inner_->id(); }
   bool failed() const override { return cut_ || inner_->failed(); }
 
+  io::Task<Result<drive::SyncedBatches>> synced() override {
+    auto reply = co_await pass<&Drive::synced>(true);
+    if (reply && faults.lying_batch) reply->at_open = UINT64_MAX;
+    co_return reply;
+  }
   io::Task<Result<drive::PromiseReply>> promise(drive::PromiseRequest r) override {
     return pass<&Drive::promise>(true, std::move(r));
   }

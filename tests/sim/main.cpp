@@ -4,6 +4,8 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <algorithm>
+#include <chrono>
 #include <string>
 #include <vector>
 
@@ -72,7 +74,8 @@ int main(int argc, char** argv) {
   cairn::log::configure(log);
   std::signal(SIGABRT, say_where);
 
-  std::uint64_t answered = 0, steps = 0, failed = 0;
+  std::uint64_t answered = 0, steps = 0, failed = 0, runs = 0, copies = 0;
+  cairn::io::Duration recovery{}, slowest{}, longest{};
   for (const auto& profile : profiles) {
     for (std::uint64_t seed = first; seed < first + seeds; ++seed) {
       std::snprintf(g_where, sizeof g_where, "\ncairn_sim: ended in --seed %llu --profile %s\n",
@@ -84,6 +87,11 @@ int main(int argc, char** argv) {
       const auto report = cairn::sim::simulate(setup);
       answered += report.answered;
       steps += report.steps;
+      copies += report.copies_refused;
+      ++runs;
+      recovery += report.recovery;
+      slowest = std::max(slowest, report.recovery);
+      longest = std::max(longest, report.longest);
       if (!report.failure) continue;
       ++failed;
       std::printf("FAILED --seed %llu --profile %s\n%s\n", static_cast<unsigned long long>(seed),
@@ -96,5 +104,10 @@ int main(int argc, char** argv) {
               static_cast<unsigned long long>(seeds), profiles.size(),
               static_cast<unsigned long long>(answered), static_cast<unsigned long long>(steps),
               static_cast<unsigned long long>(failed));
+  const auto seconds = [](cairn::io::Duration d) { return std::chrono::duration<double>(d).count(); };
+  std::printf("whole again after %.1f s on average, %.1f s at most; the longest operation took %.1f s; "
+              "%llu old copies refused\n",
+              seconds(recovery) / static_cast<double>(std::max<std::uint64_t>(runs, 1)),
+              seconds(slowest), seconds(longest), static_cast<unsigned long long>(copies));
   return failed == 0 ? 0 : 1;
 }

@@ -119,6 +119,7 @@ io::Task<Result<void>> SimDrive::mount() {
       [this, m] { return !m->dead && parts_.dice.chance(state_->lying); }, parts_.ignore_syncs);
   core.own_thread = false;
   core.generation = mounted.format.generation;
+  core.mount = parts_.dice.random().next_u64() | 1;
   core.reserve_bytes = 1;
   core.logged_from = 64;
   CAIRN_CO_ASSIGN(auto opened, co_await drive::LocalDrive::open(std::move(core)));
@@ -139,6 +140,22 @@ void SimDrive::kill(bool power) {
     index_.crash(parts_.dice.random());
     files_.power_cut(parts_.dice.random());
   }
+}
+
+SimDrive::Copy SimDrive::copy() const {
+  CAIRN_ASSERT(!drive_);
+  Copy out{index_.tables(), files_.image()};
+  const auto& state = *out.tables[static_cast<std::size_t>(Family::state)];
+  if (const auto it = state.find(drive::kBatchKey); it != state.end())
+    out.last_batch = *drive::decode_batch_number(it->second);
+  return out;
+}
+
+void SimDrive::put_back(const Copy& copy) {
+  CAIRN_ASSERT(!drive_ && !destroyed_);
+  index_.put_back(copy.tables);
+  files_.put_back(*copy.files);
+  is_old_copy_ = true;
 }
 
 void SimDrive::destroy() {

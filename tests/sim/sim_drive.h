@@ -67,9 +67,19 @@ class SimDrive {
   // The process that has it mounted is gone, or, with `power`, the machine: what was not synced is
   // kept or lost by chance.
   void kill(bool power);
+  // What the disk holds for sure. REQUIRES: down since a power cut.
+  struct Copy {
+    drive::testing::IndexDisk::Tables tables{};
+    std::shared_ptr<const io::testing::PowerCutFileSystem::Image> files{};
+    std::uint64_t last_batch = 0;
+  };
+  Copy copy() const;
+  // An old copy of the disk stands in its place. REQUIRES: down.
+  void put_back(const Copy& copy);
   // Gone for good.
   void destroy();
   bool destroyed() const { return destroyed_; }
+  bool is_old_copy() const { return is_old_copy_; }
   unsigned kills() const { return kills_; }
 
   // Reads of data come back wrong with this chance (of 1000).
@@ -110,7 +120,7 @@ class SimDrive {
   std::shared_ptr<State> state_ = std::make_shared<State>();
   std::vector<std::shared_ptr<Mount>> mounts_{};
   std::shared_ptr<drive::LocalDrive> drive_{};
-  bool destroyed_ = false;
+  bool destroyed_ = false, is_old_copy_ = false;
   unsigned kills_ = 0;
 };
 

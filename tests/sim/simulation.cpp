@@ -60,6 +60,9 @@ Report simulate(const Setup& setup) {
   report.failure = world->failure;
   report.steps = world->executor.steps();
   report.answered = load->answered();
+  report.recovery = world->recovery;
+  report.longest = load->longest();
+  report.copies_refused = world->copies_refused;
   Hash hash;
   hash.add(report.steps);
   for (const Key& key : load->keys()) {

@@ -53,5 +53,9 @@ TEST_F(Simulation, FindsAnIndexThatDoesNotSync) {
   EXPECT_GT(found(Plant::ignored_sync, {2, 2}, 40), 0u);
 }
 
+TEST_F(Simulation, FindsAnOldCopyThatIsBelieved) {
+  EXPECT_GT(found(Plant::old_copy, {2, 2}, 60), 0u);
+}
+
 }  // namespace
 }  // namespace cairn::sim

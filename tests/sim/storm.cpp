@@ -12,7 +12,7 @@ using namespace std::chrono_literals;
 io::Task<void> World::storm() {
   while (stormy) {
     if (!co_await pause(50, 2500) || !stormy) break;
-    switch (dice.below(9)) {
+    switch (dice.below(10)) {
       case 0:
       case 1:
         if (weather.power_cuts) co_await power_cut();
@@ -49,6 +49,9 @@ io::Task<void> World::storm() {
             drive->fail_files(100);
           }
         }
+        break;
+      case 9:
+        if (weather.old_copies && !lossy_) co_await old_copy();
         break;
     }
   }
@@ -139,18 +142,81 @@ io::Task<void> World::replace() {
     old->destroy();
     ++replaced;
     co_await pause(10, 3000);
-    model::DriveId id;
-    id.bytes[0] = static_cast<std::uint8_t>(++next_drive_);
-    DriveParts parts{executor, *pool, drive_metrics, dice, setup.plant == Plant::ignored_sync};
-    auto fresh = std::make_unique<SimDrive>(parts, id, "/drive" + std::to_string(next_drive_));
-    const auto formatted = co_await fresh->format(setup.profile);
-    CAIRN_ASSERT(formatted.has_value());
-    say(fresh->path + " takes its slot");
-    previous[slot] = old;
-    slots[slot] = fresh.get();
-    drives.push_back(std::move(fresh));
+    co_await put_in_place(slot);
   }
   lossy_ = false;
+}
+
+// An empty drive in a slot whose drive was destroyed.
+io::Task<void> World::put_in_place(std::size_t slot) {
+  SimDrive* const old = slots[slot];
+  CAIRN_ASSERT(old->destroyed());
+  model::DriveId id;
+  id.bytes[0] = static_cast<std::uint8_t>(++next_drive_);
+  DriveParts parts{executor, *pool, drive_metrics, dice, setup.plant == Plant::ignored_sync};
+  auto fresh = std::make_unique<SimDrive>(parts, id, "/drive" + std::to_string(next_drive_));
+  const auto formatted = co_await fresh->format(setup.profile);
+  CAIRN_ASSERT(formatted.has_value());
+  say(fresh->path + " takes its slot");
+  previous[slot] = old;
+  slots[slot] = fresh.get();
+  drives.push_back(std::move(fresh));
+}
+
+// One drive goes away and an old copy of it comes back (7.4). The leader has acks of what the copy
+// lacks, so it must not be let in, however often it is tried; an empty drive takes the slot in the
+// end.
+io::Task<void> World::old_copy() {
+  lossy_ = true;
+  const std::size_t slot = dice.below(slots.size());
+  SimDrive* const drive = slots[slot];
+  const auto at = static_cast<std::size_t>(
+      std::find_if(drives.begin(), drives.end(), [&](const auto& d) { return d.get() == drive; }) -
+      drives.begin());
+  if (!drive->destroyed() && !down_[at] && drives.size() + 1 < down_.size()) {
+    down_[at] = true;
+    drive->kill(true);
+    const SimDrive::Copy copy = drive->copy();
+    down_[at] = false;
+    co_await pause(500, 8000);
+    const bool whole = co_await make_whole(3);
+    const auto leader = newest();
+    const auto living = std::ranges::count_if(leaders, [](const auto& l) { return l->alive; });
+    // Whoever has no ack of anything newer cannot know.
+    if (whole && stormy && leader && living == 1 && !drive->destroyed() &&
+        leader->store->acked_batch(slot) > copy.last_batch) {
+      say("an old copy of " + drive->path + " stands where it was");
+      drive->kill(true);
+      drive->put_back(copy);
+      ++replaced;
+      co_await refuse_copy(leader, slot);
+      down_[at] = true;
+      drive->destroy();
+      co_await put_in_place(slot);
+    }
+  }
+  lossy_ = false;
+}
+
+io::Task<void> World::refuse_copy(std::shared_ptr<Leader> leader, std::size_t slot) {
+  const model::DriveId id = slots[slot]->id;
+  leader->refused = {};
+  for (unsigned i = 0; i < 200 && leader->alive && stormy; ++i) {
+    if (leader->refused == id) {
+      ++copies_refused;
+      // Tried again, it is refused again.
+      leader->refused = {};
+      co_await pause(100, 3000);
+      break;
+    }
+    // With the mistake planted it goes on, for what is checked anyway to find.
+    const auto& link = leader->links[slot];
+    const bool believed = link && link->id() == id && !link->failed();
+    if (believed && setup.plant != Plant::old_copy)
+      fail("7.4: an old copy of " + slots[slot]->path + " was taken for the drive");
+    if (!co_await pause(100, 200)) break;
+  }
+  if (setup.plant == Plant::old_copy) co_await pause(2000, 10'000);
 }
 
 io::Task<void> World::control_outage() {

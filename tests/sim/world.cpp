@@ -27,6 +27,7 @@ Weather Weather::draw(Dice& dice, model::ErasureProfile profile) {
   const bool spare = profile.write_quorum() > profile.data;
   out.lies = spare && dice.chance(250);
   out.replacements = spare && dice.chance(400);
+  out.old_copies = spare && dice.chance(250);
   out.io_errors = dice.chance(250);
   out.control_outages = dice.chance(200);
   return out;
@@ -44,6 +45,7 @@ std::string Weather::text() const {
   add(cut_links, "cut links");
   add(lies, "lies");
   add(replacements, "replacements");
+  add(old_copies, "old copies");
   add(io_errors, "I/O errors");
   add(control_outages, "control outages");
   return out;
@@ -130,6 +132,7 @@ std::shared_ptr<FaultyLink> World::link_to(SimDrive& drive) {
   if (stormy) link->faults = weather.links;
   links_.push_back(link);
   if (setup.plant == Plant::lying_ack && &drive == slots[0]) link->faults.lying_ack = 200;
+  link->faults.lying_batch = setup.plant == Plant::old_copy;
   return link;
 }
 
@@ -243,9 +246,32 @@ io::Task<void> World::keep_drives() {
   --busy;
 }
 
+io::Task<void> World::declare_lost() {
+  const auto map = stored_map();
+  if (!map) co_return;
+  for (std::size_t i = 0; i < slots.size(); ++i) {
+    if (previous[i] == nullptr || !store::names(*map, previous[i]->id)) continue;
+    const auto made = co_await store::retire_drive(control, previous[i]->id, slots[i]->id);
+    say("the operator declares " + previous[i]->path + " lost" +
+        (made ? "" : ": " + made.error().message));
+    if (made) co_return;
+  }
+}
+
+// As a supervisor of processes does: one that is deposed starts anew, and somebody leads.
 io::Task<void> World::keep_leader() {
+  unsigned failed = 0;
   do {
-    if (newest() == nullptr) (void)co_await elect();
+    const auto leader = newest();
+    if (leader != nullptr && leader->store->deposed()) {
+      say("leader " + std::to_string(leader->number) + " was deposed and starts anew");
+      retire(leader);
+    }
+    if (newest() == nullptr) {
+      const bool elected = co_await elect();
+      failed = elected ? 0 : failed + 1;
+      if (failed % 8 == 7) co_await declare_lost();
+    }
   } while (co_await pause(50, 500));
   --busy;
 }
@@ -275,6 +301,7 @@ io::Task<void> World::tend(std::shared_ptr<Leader> leader) {
             attached.error().message);
         if (attached.code() == Code::already_exists && leader->offered[i])
           leader->links[i] = leader->offered[i];
+        if (attached.code() == Code::wrong_drive) leader->refused = drive.id;
       }
       leader->offered[i] = fresh;
       if (!leader->alive) fresh->cut();
@@ -320,7 +347,9 @@ void World::check_settled() {
     std::vector<DriveUnit> seen;
     for (const auto& member : members) {
       SimDrive* drive = find(member.drive);
-      if (drive != nullptr && !drive->destroyed()) seen.push_back(drive->look(unit));
+      // An old copy is no member (7.4): what it says may be forgotten since.
+      const bool lost = drive == nullptr || drive->destroyed() || drive->is_old_copy();
+      if (!lost) seen.push_back(drive->look(unit));
     }
     for (const auto& one : seen) {
       // An empty unit may be forgotten, one drive after the other (6.3).
@@ -347,7 +376,7 @@ void World::check_settled() {
 io::Task<bool> World::make_whole(unsigned attempts) {
   for (unsigned attempt = 0; attempt < attempts; ++attempt) {
     const auto leader = newest();
-    bool all = leader != nullptr, deposed = false;
+    bool all = leader != nullptr;
     for (const SimDrive* drive : slots) all = all && drive->up();
     if (all) all = leader->store->rebuilding().empty();
     const std::vector<model::UnitKey> now(units.begin(), units.end());
@@ -355,16 +384,12 @@ io::Task<bool> World::make_whole(unsigned attempts) {
       if (!all || !leader->alive) break;
       const auto whole = co_await leader->store->verify(unit);
       all = whole && whole->whole;
-      deposed = !whole && whole.error().message.contains("another process leads");
       if (!all && setup.verbose) {
         say(text_of(unit) + " is not whole" + (whole ? "" : ": " + whole.error().message));
       }
     }
-    if (all && leader->alive) co_return true;
-    if (deposed && !stormy && leader->alive) {
-      say("leader " + std::to_string(leader->number) + " was deposed and starts anew");
-      retire(leader);
-    }
+    // Again at the end: a member may have been replaced while units were looked at.
+    if (all && leader->alive && leader->store->rebuilding().empty()) co_return true;
     if (!co_await pause(300, 2000)) co_return false;
   }
   co_return false;
@@ -385,7 +410,9 @@ io::Task<bool> World::calm() {
   co_await io::sleep_for(20s);
   // Often the same leader finds its way, at times a new one has to.
   if (dice.chance(400) && newest() != nullptr) retire(newest());
+  const io::Instant from = executor.now();
   const bool whole = co_await make_whole(40);
+  recovery = executor.now() - from;
   if (!whole && !failure) {
     std::string what = "not whole after all faults ended:";
     const auto map = stored_map();

@@ -22,6 +22,7 @@ enum class Plant : std::uint8_t {
   none,
   lying_ack,     // one drive acknowledges mutations that it never saw
   ignored_sync,  // indexes say that they synced and did not
+  old_copy,      // old copies of drives name batches that they do not have
 };
 
 struct Setup {
@@ -41,6 +42,7 @@ struct Weather {
   bool cut_links = false;
   bool lies = false;  // needs W - k > 0, as replacing does: data of one drive is lost
   bool replacements = false;
+  bool old_copies = false;
   bool io_errors = false;
   bool control_outages = false;
   static Weather draw(Dice& dice, model::ErasureProfile profile);
@@ -58,6 +60,7 @@ struct Leader {
   std::unique_ptr<store::LocalStore> store{};
   bool alive = true;  // clients talk to it, and it looks after its drives
   bool stopped = false;
+  model::DriveId refused{};  // the drive that was last refused as an old copy
 };
 
 class World {
@@ -82,6 +85,8 @@ class World {
   bool closing = false;                            // everything ends
   unsigned busy = 0;                               // coroutines that run on their own
   unsigned replaced = 0;                           // drives lost for good so far
+  unsigned copies_refused = 0;                     // old copies of drives, so far
+  io::Duration recovery{};                         // from the last fault's end until all was whole
   std::optional<std::string> failure{};
 
   // The first failure is kept.
@@ -108,6 +113,9 @@ class World {
  private:
   std::shared_ptr<FaultyLink> link_to(SimDrive& drive);
   io::Task<bool> elect();
+  // The operator says that a drive is gone for good, where nobody can lead without it (7.6): the
+  // map names the empty one from now on.
+  io::Task<void> declare_lost();
   void retire(const std::shared_ptr<Leader>& leader);
   io::Task<void> keep_drives();                         // failed ones are mounted again
   io::Task<void> keep_leader();                         // elects when nobody leads
@@ -122,6 +130,9 @@ class World {
   io::Task<void> slow_drive();
   io::Task<void> lie();
   io::Task<void> replace();
+  io::Task<void> old_copy();
+  io::Task<void> refuse_copy(std::shared_ptr<Leader> leader, std::size_t slot);
+  io::Task<void> put_in_place(std::size_t slot);
   io::Task<void> control_outage();
   io::Task<bool> pause(std::uint64_t least_ms, std::uint64_t most_ms);  // false: closing
   SimDrive* find(model::DriveId id) const;
