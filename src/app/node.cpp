@@ -124,10 +124,10 @@ io::Task<Result<cluster::Reopened>> Node::reopen_drive(std::size_t slot, model::
   const cluster::Slot& known = cluster_.slots[slot];
   drive::LocalDriveOptions options = drive_options();
   options.path = known.path;
-  co_return co_await cluster::reopen(
-      world(), std::move(options), *cluster_.control, cluster_.id, expected,
-      static_cast<std::uint32_t>(slot), static_cast<std::uint32_t>(cluster_.slots.size()),
-      store_->map().profile);
+  co_return co_await cluster::reopen(world(), std::move(options), *cluster_.control, cluster_.id,
+                                     expected, static_cast<std::uint32_t>(slot),
+                                     static_cast<std::uint32_t>(cluster_.slots.size()),
+                                     store_->map().profile);
 }
 
 io::Task<Result<void>> Node::adopt_drive(std::size_t slot, model::DriveId id) {

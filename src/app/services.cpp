@@ -136,7 +136,8 @@ admin::Readiness Services::readiness() {
     readiness.reasons.push_back("too few drives answer to read every object");
   if (node_.store().deposed())
     readiness.reasons.push_back("another process leads these drives; start this one anew");
-  else if (!node_.store().can_write()) readiness.reasons.push_back("too few drives answer to write");
+  else if (!node_.store().can_write())
+    readiness.reasons.push_back("too few drives answer to write");
   if (!node_.control().status().writable)
     readiness.reasons.push_back("too few drives take changes of buckets and settings");
   return readiness;

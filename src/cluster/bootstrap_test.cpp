@@ -58,8 +58,8 @@ class BootstrapTest : public testing::Test {
     for (std::uint32_t p = 0; p < map.partitions.size(); ++p) {
       for (const auto& member : map.partitions[p].members) {
         if (member.drive == drive->id())
-          request.entries.push_back({model::PartitionId{p}, member.since,
-                                     placement::encode_entry(map.partitions[p])});
+          request.entries.push_back(
+              {model::PartitionId{p}, member.since, placement::encode_entry(map.partitions[p])});
       }
     }
     const auto reply = co_await drive->promise(std::move(request));
@@ -262,8 +262,7 @@ TEST_F(BootstrapTest, DrivesWithDataAreNeverCalledNew) {
   for (const auto& path : options_.paths) fs::remove_all(path + "/control");
   auto empty = open();
   ASSERT_FALSE(empty);
-  EXPECT_NE(empty.error().message.find("do not empty"), std::string::npos)
-      << empty.error().message;
+  EXPECT_NE(empty.error().message.find("do not empty"), std::string::npos) << empty.error().message;
 }
 
 TEST_F(BootstrapTest, WhatDoesNotBelongIsRefusedByName) {

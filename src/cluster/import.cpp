@@ -53,8 +53,7 @@ bool same_members(const placement::Entry& a, const placement::Entry& b) {
 // F of this map's and F of the one before it are fenced (8.2), whoever led when.
 Result<placement::Entry> entry_of(const std::vector<Copy>& copies, MapEpoch epoch,
                                   model::ErasureProfile profile) {
-  if (copies.empty())
-    return Error{Code::unavailable, "no drive has a copy of it"};
+  if (copies.empty()) return Error{Code::unavailable, "no drive has a copy of it"};
   placement::Entry entry = copies.front().entry;
   if (entry.members.size() != profile.drives())
     return Error{Code::corrupt, "a copy of it has another number of members"};
@@ -133,11 +132,12 @@ io::Task<Result<placement::Map>> import_map(control::Store& control, Drives driv
                                        {"map/replaced", std::nullopt},
                                        std::move(term)};
   CAIRN_CO_TRY(co_await control.commit(std::move(same), std::move(changes)));
-  log::warn("imported the cluster map from the drives: the control store was older; buckets and "
-            "settings changed since are as it has them",
-            {{"imported_epoch", map.epoch.value},
-             {"stored_epoch", stored.epoch.value},
-             {"term", promises.term.value}});
+  log::warn(
+      "imported the cluster map from the drives: the control store was older; buckets and "
+      "settings changed since are as it has them",
+      {{"imported_epoch", map.epoch.value},
+       {"stored_epoch", stored.epoch.value},
+       {"term", promises.term.value}});
   co_return map;
 }
 

@@ -80,7 +80,7 @@ struct CoreParts {
   io::Executor& executor;
   bool own_thread = true;  // the committer has a thread; else it is work posted on `executor`
   std::uint64_t generation =
-      0;  // names temporary files, so that none of an earlier mount is in the way
+      0;                    // names temporary files, so that none of an earlier mount is in the way
   std::uint64_t mount = 0;  // random: tells this mount from all others, also from those of copies
   std::uint64_t reserve_bytes = 0;
   std::size_t open_files = 64;  // of shards, that are kept open
@@ -131,7 +131,7 @@ class Core : public std::enable_shared_from_this<Core> {
   SpaceGauge space;
   DriveMetrics metrics;
   std::atomic<std::int64_t> repair_entries{0};
-  std::uint64_t batch_at_open = 0;            // the last synced batch that was found; constant
+  std::uint64_t batch_at_open = 0;             // the last synced batch that was found; constant
   std::atomic<std::uint64_t> synced_batch{0};  // the newest one
   io::Gate background;
   std::atomic<bool> stopping{false};

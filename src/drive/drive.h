@@ -66,9 +66,9 @@ struct Fence {
   std::uint64_t connection = 0;  // within the term; newer cuts off older
 };
 
-// What a drive acknowledges is in this batch of its committer or in an earlier one, and synced (7.4).
-// Batches are counted over the whole life of the drive; the number is in the batch itself, so a drive
-// that was put back from an old copy names an old one.
+// What a drive acknowledges is in this batch of its committer or in an earlier one, and synced
+// (7.4). Batches are counted over the whole life of the drive; the number is in the batch itself,
+// so a drive that was put back from an old copy names an old one.
 struct Ack {
   std::uint64_t mount = 0;  // random, drawn at each mount; zero: none was given
   std::uint64_t batch = 0;

@@ -151,7 +151,8 @@ TEST_F(LocalDriveTest, SyncedBatchesAreCountedOverMounts) {
   ASSERT_TRUE(first);
   EXPECT_EQ(first->at_open, 0u);
   EXPECT_GT(first->now, 0u);
-  const auto one = run(drive_->mutate(put("a", 1, "x"))), two = run(drive_->mutate(put("b", 2, "y")));
+  const auto one = run(drive_->mutate(put("a", 1, "x"))),
+             two = run(drive_->mutate(put("b", 2, "y")));
   ASSERT_TRUE(one && one->held() && two && two->held());
   EXPECT_GT(one->ack.batch, first->now);
   EXPECT_GT(two->ack.batch, one->ack.batch);

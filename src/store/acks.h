@@ -49,14 +49,15 @@ class AckRecord {
   }
 
   static constexpr const char* kLost =
-      "the drive is an old copy, without what it had acknowledged since; put the drive itself back, "
+      "the drive is an old copy, without what it had acknowledged since; put the drive itself "
+      "back, "
       "or an empty one in its place";
 
  private:
   mutable std::mutex mutex_{};
-  std::uint64_t newest_ = 0;  // batch that was acknowledged
-  std::uint64_t mount_ = 0;   // the last one known; zero: none
-  std::uint64_t at_open_ = 0;  // what that mount found, unless it is the first
+  std::uint64_t newest_ = 0;               // batch that was acknowledged
+  std::uint64_t mount_ = 0;                // the last one known; zero: none
+  std::uint64_t at_open_ = 0;              // what that mount found, unless it is the first
   std::weak_ptr<drive::Drive> current_{};  // through which it is spoken to, unless it is the first
 };
 

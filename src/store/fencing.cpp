@@ -65,7 +65,8 @@ io::Task<Result<std::optional<MapChange>>> unfenced_change(control::Store& contr
     co_return std::optional<MapChange>{};
   MapChange change;
   CAIRN_CO_ASSIGN(change.previous, placement::decode_map(previous->value));
-  if (replaced) change.replaced = model::DriveId::from_hex(replaced->value).value_or(model::DriveId{});
+  if (replaced)
+    change.replaced = model::DriveId::from_hex(replaced->value).value_or(model::DriveId{});
   if (change.previous.partitions.size() != map.partitions.size()) {
     co_return Error{Code::corrupt, "the previous cluster map has another number of partitions"};
   }
@@ -122,8 +123,7 @@ io::Task<Result<void>> retire_drive(control::Store& control, model::DriveId lost
                                        {kPreviousMapKey, placement::encode_map(stored.map)},
                                        {kReplacedKey, lost.hex()}};
   Term tried;
-  CAIRN_CO_TRY(
-      co_await take_term(control, Term{}, &tried, std::move(same), std::move(changes)));
+  CAIRN_CO_TRY(co_await take_term(control, Term{}, &tried, std::move(same), std::move(changes)));
   co_return Result<void>{};
 }
 

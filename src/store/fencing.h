@@ -59,7 +59,8 @@ io::Task<Result<void>> record_fenced(control::Store& control, placement::Map map
 
 // 7.6: an operator says that `lost` is gone for good and names an empty drive in its place, where
 // nobody can lead without it. One transaction: the map, and a term that ends whoever leads now.
-// conflict: the last change of the map is not fenced yet (8.1). not_found: the map does not name it.
+// conflict: the last change of the map is not fenced yet (8.1). not_found: the map does not name
+// it.
 io::Task<Result<void>> retire_drive(control::Store& control, model::DriveId lost,
                                     model::DriveId replacement);
 

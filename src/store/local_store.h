@@ -63,10 +63,11 @@ class LocalStore : public Store {
     bool whole = false;
   };
   virtual io::Task<Result<Verified>> verify(model::UnitKey unit) = 0;
-  // Puts a (new, empty or returned) drive into service for `slot`: replaces the member in the map if the id differs.
-  // Success: the drive is in its slot, for good; where too few members answer to lead the partitions anew, they are led
-  // as soon as enough do. stale_term: another process leads. wrong_drive: the drive lost what it had acknowledged
-  // (7.4), and only an empty one may take its place.
+  // Puts a (new, empty or returned) drive into service for `slot`: replaces the member in the map
+  // if the id differs. Success: the drive is in its slot, for good; where too few members answer to
+  // lead the partitions anew, they are led as soon as enough do. stale_term: another process leads.
+  // wrong_drive: the drive lost what it had acknowledged (7.4), and only an empty one may take its
+  // place.
   virtual io::Task<Result<void>> attach(std::size_t slot, std::shared_ptr<drive::Drive> drive) = 0;
   // Lets go of a drive that left service: nothing new is asked of it, and its object goes when the
   // calls under way have ended, so that its directory can be opened again. invalid_argument while
@@ -76,8 +77,8 @@ class LocalStore : public Store {
     static_cast<void>(reason);
     co_return Result<void>{};
   }
-  // The newest synced batch of which the drive in this slot ever gave an ack to this process, whether it is in service
-  // now or not; zero: of none (7.4).
+  // The newest synced batch of which the drive in this slot ever gave an ack to this process,
+  // whether it is in service now or not; zero: of none (7.4).
   virtual std::uint64_t acked_batch(std::size_t slot) const {
     static_cast<void>(slot);
     return 0;
@@ -88,8 +89,9 @@ class LocalStore : public Store {
                                                 model::DriveId drive) = 0;
   virtual io::Task<Result<std::vector<model::UnitKey>>> repair_queue(std::size_t limit) = 0;
   virtual const placement::Map& map() const = 0;
-  // Another process took over (7.3): this one never leads again. What a quorum of drives answers alike can still be
-  // read; everything else is refused with stale_term. Only a store opened anew can lead.
+  // Another process took over (7.3): this one never leads again. What a quorum of drives answers
+  // alike can still be read; everything else is refused with stale_term. Only a store opened anew
+  // can lead.
   virtual bool deposed() const { return false; }
   virtual io::Task<void> stop() = 0;
 };

@@ -54,9 +54,9 @@ Error LocalStoreImpl::depose(Term newer) {
   return deposed_error();
 }
 
-// Whether this process may lead on: nobody else took a term since its own (7.1), so the stored map is
-// its own doing. Where the outcome of a change of its own was unknown, it takes that map over. The
-// revision of the stored map; zero: none is stored. REQUIRES: admin_ is held.
+// Whether this process may lead on: nobody else took a term since its own (7.1), so the stored map
+// is its own doing. Where the outcome of a change of its own was unknown, it takes that map over.
+// The revision of the stored map; zero: none is stored. REQUIRES: admin_ is held.
 io::Task<Result<std::uint64_t>> LocalStoreImpl::check_lead() {
   if (core_.stopping.load()) co_return Error{Code::unavailable, "the store is shutting down"};
   if (core_.deposed.load()) co_return deposed_error();
@@ -65,7 +65,8 @@ io::Task<Result<std::uint64_t>> LocalStoreImpl::check_lead() {
   CAIRN_CO_ASSIGN(StoredMap stored, co_await stored_map(core_.parts.control));
   if (stored.mod_revision == 0 || stored.map == map()) co_return stored.mod_revision;
   if (stored.map.epoch < map().epoch)
-    co_return Error{Code::stale_map, "the control store's cluster map is older than the one in use"};
+    co_return Error{Code::stale_map,
+                    "the control store's cluster map is older than the one in use"};
   const bool newer = stored.map.epoch > map().epoch;
   set_map(std::move(stored.map));
   if (newer) core_.want_lead();
@@ -83,8 +84,8 @@ void LocalStoreImpl::keep_sources(std::vector<std::shared_ptr<PartitionView>>& v
 }
 
 // 7.1, 7.2: a term, promises of F members (in a map change of the old and of the new), then
-// everything serves under it. `taken`: a term that was taken already. REQUIRES: nobody is inside the
-// partitions; admin_ is held.
+// everything serves under it. `taken`: a term that was taken already. REQUIRES: nobody is inside
+// the partitions; admin_ is held.
 io::Task<Result<void>> LocalStoreImpl::lead(Term floor, std::optional<MapChange> change,
                                             std::optional<Term> taken) {
   const placement::Map current = map();
@@ -311,10 +312,10 @@ io::Task<Result<void>> LocalStoreImpl::replace(std::size_t slot, std::shared_ptr
   co_return replaced;
 }
 
-// 8.1: a new epoch, a term and the new member, rebuilding, in one transaction; then F of the old and
-// of the new members. Computed from the map that is stored, and only if that is still there: one
-// that another process put in its place would be undone, under an epoch that drives have promised
-// already.
+// 8.1: a new epoch, a term and the new member, rebuilding, in one transaction; then F of the old
+// and of the new members. Computed from the map that is stored, and only if that is still there:
+// one that another process put in its place would be undone, under an epoch that drives have
+// promised already.
 io::Task<Result<void>> LocalStoreImpl::replace_paused(std::size_t slot,
                                                       std::shared_ptr<Device> device) {
   const std::shared_ptr<Device> old = core_.members.devices()[slot];

@@ -1,4 +1,5 @@
-// Who leads, and who is let in: terms, changes of the map, drives that come back (protocol.md 7, 8).
+// Who leads, and who is let in: terms, changes of the map, drives that come back (protocol.md 7,
+// 8).
 #include <gtest/gtest.h>
 
 #include "store/fencing.h"
@@ -65,9 +66,8 @@ TEST(Membership, ADeposedLeaderSaysSoAndLeadsNeverAgain) {
   // A drive that comes back to it does not bring the lead back: the two would take it from each
   // other for ever.
   c.drives[1]->faults.out_of_service = true;
-  EXPECT_EQ(
-      c.executor.run(c.store->attach(1, std::make_shared<MemoryDrive>(c.disks[1]))).code(),
-      Code::stale_term);
+  EXPECT_EQ(c.executor.run(c.store->attach(1, std::make_shared<MemoryDrive>(c.disks[1]))).code(),
+            Code::stale_term);
   c.rest(60s);
   EXPECT_FALSE(rival.store->deposed());
   ASSERT_TRUE(c.executor.run(rival.store->commit(c.put("k", "e"))));
@@ -94,8 +94,8 @@ TEST(Membership, AMapIsChangedOnlyFromWhatIsStored) {
   EXPECT_EQ(map_in(c), changed);
 }
 
-// The end of a rebuild changes the map and not its epoch, perhaps just after the next leader read it:
-// it must not hold that against every later change for ever.
+// The end of a rebuild changes the map and not its epoch, perhaps just after the next leader read
+// it: it must not hold that against every later change for ever.
 TEST(Membership, TheEndOfARebuildThatTheLastLeaderRecordedIsTakenOver) {
   Cluster c(k22);
   store_map(c);
@@ -169,8 +169,7 @@ TEST(Membership, AnOldCopyOfADriveIsRefused) {
   c.drives[1]->faults.out_of_service = true;
   const Disk before = *copy;
   for (int attempt = 0; attempt < 3; ++attempt) {
-    const auto attached =
-        c.executor.run(c.store->attach(1, std::make_shared<MemoryDrive>(copy)));
+    const auto attached = c.executor.run(c.store->attach(1, std::make_shared<MemoryDrive>(copy)));
     EXPECT_EQ(attached.code(), Code::wrong_drive);
   }
   // Nothing was sent to it: trying makes it no younger.

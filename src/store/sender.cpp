@@ -139,9 +139,9 @@ io::Task<Outcome> Sender::send(View view, std::shared_ptr<const Outgoing> out) {
     const bool arrived = co_await fanout.wait(looked + least, deadline);
     for (; looked < fanout.arrived(); ++looked) {
       const auto& [slot, reply] = fanout.answers()[looked];
-      const bool outrun = reply && (reply->refusal == Refusal::stale_term ||
-                                    (reply->refusal == Refusal::stale_map &&
-                                     reply->map_epoch > view->epoch));
+      const bool outrun =
+          reply && (reply->refusal == Refusal::stale_term ||
+                    (reply->refusal == Refusal::stale_map && reply->map_epoch > view->epoch));
       if (outrun) core_.outrun(*view);
       if (count(*out, slot, reply, outcome) || !reply || reply->refusal != Refusal::none) continue;
       incomplete.emplace_back(slot, reply->missing);

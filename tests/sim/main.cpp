@@ -1,11 +1,11 @@
 // cairn_sim: runs seeds of the simulation until one fails.
 #include <unistd.h>
+#include <algorithm>
+#include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <algorithm>
-#include <chrono>
 #include <string>
 #include <vector>
 
@@ -104,10 +104,13 @@ int main(int argc, char** argv) {
               static_cast<unsigned long long>(seeds), profiles.size(),
               static_cast<unsigned long long>(answered), static_cast<unsigned long long>(steps),
               static_cast<unsigned long long>(failed));
-  const auto seconds = [](cairn::io::Duration d) { return std::chrono::duration<double>(d).count(); };
-  std::printf("whole again after %.1f s on average, %.1f s at most; the longest operation took %.1f s; "
-              "%llu old copies refused\n",
-              seconds(recovery) / static_cast<double>(std::max<std::uint64_t>(runs, 1)),
-              seconds(slowest), seconds(longest), static_cast<unsigned long long>(copies));
+  const auto seconds = [](cairn::io::Duration d) {
+    return std::chrono::duration<double>(d).count();
+  };
+  std::printf(
+      "whole again after %.1f s on average, %.1f s at most; the longest operation took %.1f s; "
+      "%llu old copies refused\n",
+      seconds(recovery) / static_cast<double>(std::max<std::uint64_t>(runs, 1)), seconds(slowest),
+      seconds(longest), static_cast<unsigned long long>(copies));
   return failed == 0 ? 0 : 1;
 }

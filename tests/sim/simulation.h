@@ -12,7 +12,7 @@ struct Report {
   io::Duration recovery{};     // from when nothing is under way any more until all is whole
   io::Duration longest{};      // operation of a client
   unsigned copies_refused = 0;
-  std::uint64_t hash = 0;      // of all histories and steps: the same for the same seed
+  std::uint64_t hash = 0;  // of all histories and steps: the same for the same seed
 };
 
 Report simulate(const Setup& setup);

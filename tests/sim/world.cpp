@@ -432,7 +432,8 @@ io::Task<bool> World::calm() {
       }
     }
     for (const SimDrive* drive : slots) {
-      if (drive->missing_marks() > 0) what += "\n " + drive->path + " lacks" + drive->describe_missing();
+      if (drive->missing_marks() > 0)
+        what += "\n " + drive->path + " lacks" + drive->describe_missing();
     }
     fail(std::move(what));
   }

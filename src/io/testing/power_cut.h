@@ -57,7 +57,8 @@ class PowerCutFileSystem final : public FileSystem {
   std::vector<SyncRecord> syncs() const;
   void forget_syncs();
 
-  // Everything that is durable now, for put_back(). REQUIRES: nothing was changed since power_cut().
+  // Everything that is durable now, for put_back(). REQUIRES: nothing was changed since
+  // power_cut().
   struct Image;
   std::shared_ptr<const Image> image() const;
   // The medium is as it was when the image was taken: an old copy stands in its place. As after a
