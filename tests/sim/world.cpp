@@ -347,8 +347,10 @@ void World::check_settled() {
     std::vector<DriveUnit> seen;
     for (const auto& member : members) {
       SimDrive* drive = find(member.drive);
-      // An old copy is no member (7.4): what it says may be forgotten since.
-      const bool lost = drive == nullptr || drive->destroyed() || drive->is_old_copy();
+      // An old copy is no member (7.4): what it says may be forgotten since. Unless the mistake is planted that it is
+      // taken for one.
+      const bool refused = drive != nullptr && drive->is_old_copy() && setup.plant != Plant::old_copy;
+      const bool lost = drive == nullptr || drive->destroyed() || refused;
       if (!lost) seen.push_back(drive->look(unit));
     }
     for (const auto& one : seen) {
