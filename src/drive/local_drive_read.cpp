@@ -22,8 +22,9 @@ auto read_consistent(Core& core, const std::string& unit, Reads reads, F read)
   }
   if (reads == Reads::cached) return Error{Code::unavailable, {}};
   core.metrics.snapshot_reads.add();
+  const auto first = core.journal.first();
   const auto snapshot = core.index->snapshot();
-  CAIRN_ASSIGN(Pendings pendings, load_pendings(*snapshot, unit));
+  CAIRN_ASSIGN(Pendings pendings, load_pendings(*snapshot, first, unit));
   return read(*snapshot, std::make_shared<const Pendings>(std::move(pendings)));
 }
 
@@ -160,9 +161,10 @@ io::Task<Result<ScanReply>> LocalDrive::scan(ScanRequest request) {
   Core* const c = core.get();
   co_return co_await core->pool.run([c, r = std::move(request)] {
     const auto quiet = c->mirror.quiet();
+    const auto first = c->journal.first();
     const auto snapshot = c->index->snapshot();
     if (c->mirror.still_quiet(quiet)) return scan_units(*snapshot, r, {});
-    auto pendings = load_pendings(*snapshot);
+    auto pendings = load_pendings(*snapshot, first);
     if (!pendings) return Result<ScanReply>(std::move(pendings.error()));
     return scan_units(*snapshot, r, *pendings);
   });

@@ -22,11 +22,11 @@ std::string name_of(std::string_view unit, const Stamp& stamp) {
   return w.take();
 }
 
-// Every row in order: visit(number, event).
+// Every row from `first` on in order: visit(number, event).
 template <class F>
-Result<void> replay(Reader& reader, F visit) {
+Result<void> replay(Reader& reader, std::uint64_t first, F visit) {
   auto cursor = reader.cursor(Family::pending, Walk::all);
-  for (cursor->seek({}); cursor->valid(); cursor->next()) {
+  for (cursor->seek(journal_key(first)); cursor->valid(); cursor->next()) {
     const auto key = cursor->key();
     if (key.size() != 8) return corrupt("key of the journal of pendings");
     const std::uint64_t number = Decoder(key).u64();
@@ -91,9 +91,9 @@ Result<void> decode_journal_row(std::string_view value,
   return {};
 }
 
-Result<PendingUnits> load_pendings(Reader& reader) {
+Result<PendingUnits> load_pendings(Reader& reader, std::uint64_t first) {
   PendingUnits out;
-  CAIRN_TRY(replay(reader, [&](std::uint64_t, const JournalEvent& event) -> Result<void> {
+  CAIRN_TRY(replay(reader, first, [&](std::uint64_t, const JournalEvent& event) -> Result<void> {
     if (event.adds) {
       CAIRN_ASSIGN(Pending pending, decode_pending(event.stamp, event.pending));
       insert(out[std::string(event.unit)], std::move(pending));
@@ -106,9 +106,9 @@ Result<PendingUnits> load_pendings(Reader& reader) {
   return out;
 }
 
-Result<Pendings> load_pendings(Reader& reader, std::string_view unit) {
+Result<Pendings> load_pendings(Reader& reader, std::uint64_t first, std::string_view unit) {
   Pendings out;
-  CAIRN_TRY(replay(reader, [&](std::uint64_t, const JournalEvent& event) -> Result<void> {
+  CAIRN_TRY(replay(reader, first, [&](std::uint64_t, const JournalEvent& event) -> Result<void> {
     if (event.unit != unit) return {};
     if (event.adds) {
       CAIRN_ASSIGN(Pending pending, decode_pending(event.stamp, event.pending));
@@ -123,7 +123,7 @@ Result<Pendings> load_pendings(Reader& reader, std::string_view unit) {
 
 Result<PendingUnits> PendingJournal::load(Reader& reader) {
   CAIRN_ASSERT(rows_.empty());
-  CAIRN_TRY(replay(reader, [&](std::uint64_t number, const JournalEvent& event) -> Result<void> {
+  CAIRN_TRY(replay(reader, 0, [&](std::uint64_t number, const JournalEvent& event) -> Result<void> {
     if (rows_.empty() || rows_.back().number != number) rows_.push_back({number, 0});
     const auto name = name_of(event.unit, event.stamp);
     if (const auto it = where_.find(name); it != where_.end()) {
@@ -169,6 +169,8 @@ void PendingJournal::add_again(std::vector<PendingEvent>& events, const PendingM
 void PendingJournal::append(Batch& batch, std::vector<PendingEvent> events,
                             const PendingMirror& mirror) {
   if (events.empty()) return;
+  // What earlier calls took away is written by now.
+  first_.store(rows_.empty() ? next_ : rows_.front().number);
   rows_.push_back({next_, 0});
   std::vector<std::uint64_t> from(events.size(), 0);  // the row that had added what is taken away
   for (std::size_t i = 0; i < events.size(); ++i) {

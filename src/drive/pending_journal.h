@@ -10,6 +10,7 @@
 //  again by the newest.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -47,11 +48,14 @@ Result<void> decode_journal_row(std::string_view value,
 
 // By unit, each newest first.
 using PendingUnits = std::map<std::string, Pendings, std::less<>>;
-// Pendings as a reader sees them: of all units, or of one.
-Result<PendingUnits> load_pendings(Reader& reader);
-Result<Pendings> load_pendings(Reader& reader, std::string_view unit);
+// Pendings as a reader sees them: of all units, or of one. `first`: no row before it is there, as
+// PendingJournal::first() said before the reader was made; what was removed before it costs
+// nothing.
+Result<PendingUnits> load_pendings(Reader& reader, std::uint64_t first = 0);
+Result<Pendings> load_pendings(Reader& reader, std::uint64_t first, std::string_view unit);
 
-// The committer's side: writes rows and knows which of them are needed. Used by one thread.
+// The committer's side: writes rows and knows which of them are needed. Used by one thread, but for
+// first().
 class PendingJournal {
  public:
   static constexpr std::size_t kMostRows = 64;
@@ -63,6 +67,8 @@ class PendingJournal {
   // not.
   void append(Batch& batch, std::vector<PendingEvent> events, const PendingMirror& mirror);
   std::size_t rows() const { return rows_.size(); }
+  // The number of the oldest row that the index may hold. Thread-safe.
+  std::uint64_t first() const { return first_.load(); }
 
  private:
   struct Row {
@@ -73,6 +79,7 @@ class PendingJournal {
   void release(std::uint64_t number);
   std::deque<Row> rows_;  // oldest first
   std::uint64_t next_ = 1;
+  std::atomic<std::uint64_t> first_{0};
   std::unordered_map<std::string, std::uint64_t> where_;  // unit ‖ stamp -> number of its row
 };
 

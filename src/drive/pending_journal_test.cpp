@@ -61,14 +61,14 @@ class JournalTest : public ::testing::Test {
       if (there.empty()) model.erase(unit);
     }
     changed.clear();
-    const auto loaded = load_pendings(*index->snapshot());
+    const auto loaded = load_pendings(*index->snapshot(), journal->first());
     ASSERT_TRUE(loaded);
     compare(*loaded);
   }
   void compare(const PendingUnits& found) {
     ASSERT_EQ(found.size(), model.size());
     for (const auto& [unit, stamps] : model) {
-      const auto one = load_pendings(*index->snapshot(), unit);
+      const auto one = load_pendings(*index->snapshot(), journal ? journal->first() : 0, unit);
       ASSERT_TRUE(one);
       ASSERT_EQ(one->size(), stamps.size());
       ASSERT_EQ(found.at(unit).size(), stamps.size());
