@@ -167,9 +167,10 @@ DriveUnit SimDrive::look(const model::UnitKey& unit) {
   DriveUnit out;
   const auto index = index_.open();
   const auto reader = index->snapshot();
-  auto pendings = drive::load_pendings(*reader, unit.encoded());
+  auto pendings = drive::load_pendings(*reader, 0, unit.encoded());
   CAIRN_ASSERT(pendings.has_value());
-  for (const auto& pending : *pendings) out.pendings.push_back({pending->stamp, pending->value});
+  for (const auto& pending : *pendings)
+    out.pendings.push_back({pending->stamp, pending->value, pending->after.rows == 0});
   auto view = drive::UnitView::load(*reader, unit.encoded(),
                                     std::make_shared<const drive::Pendings>(std::move(*pendings)));
   CAIRN_ASSERT(view.has_value());

@@ -33,6 +33,7 @@ struct DriveUnit {
   struct PendingInfo {
     model::Stamp stamp{};
     model::ValueId value{};
+    bool empties = false;  // the unit has no rows after it
   };
   std::optional<model::Stamp> settled_head{};
   std::vector<std::string> rows{};  // order, stamp and record of each, newest first

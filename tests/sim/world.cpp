@@ -347,15 +347,19 @@ void World::check_settled() {
     std::vector<DriveUnit> seen;
     for (const auto& member : members) {
       SimDrive* drive = find(member.drive);
-      // An old copy is no member (7.4): what it says may be forgotten since. Unless the mistake is planted that it is
-      // taken for one.
-      const bool refused = drive != nullptr && drive->is_old_copy() && setup.plant != Plant::old_copy;
+      // An old copy is no member (7.4): what it says may be forgotten since. Unless the mistake is
+      // planted that it is taken for one.
+      const bool refused =
+          drive != nullptr && drive->is_old_copy() && setup.plant != Plant::old_copy;
       const bool lost = drive == nullptr || drive->destroyed() || refused;
       if (!lost) seen.push_back(drive->look(unit));
     }
     for (const auto& one : seen) {
       // An empty unit may be forgotten, one drive after the other (6.3).
       if (!one.settled_head || one.rows.empty()) continue;
+      // Also after this one had reported that the removal is settled, and lost that in a crash
+      // (6.1): it still has the removal, above what it says is settled.
+      if (std::ranges::any_of(one.pendings, &DriveUnit::PendingInfo::empties)) continue;
       unsigned holders = 0;
       for (const auto& other : seen) {
         bool holds = other.settled_head && *other.settled_head >= *one.settled_head;
@@ -364,10 +368,17 @@ void World::check_settled() {
         holders += holds;
       }
       if (holders + replaced >= setup.profile.write_quorum()) continue;
-      fail("assertion 3: " + text_of(unit) + " is settled at " +
-           std::to_string(one.settled_head->term) + "." +
-           std::to_string(one.settled_head->sequence) + " and " + std::to_string(holders) +
-           " drives hold it");
+      const auto text = [](const model::Stamp& s) {
+        return std::to_string(s.term) + "." + std::to_string(s.sequence);
+      };
+      std::string what = "assertion 3: " + text_of(unit) + " is settled at " +
+                         text(*one.settled_head) + " and " + std::to_string(holders) +
+                         " drives hold it";
+      for (const auto& other : seen) {
+        what += other.settled_head ? "; settled " + text(*other.settled_head) : "; nothing settled";
+        for (const auto& pending : other.pendings) what += ", pending " + text(pending.stamp);
+      }
+      fail(std::move(what));
       return;
     }
   }

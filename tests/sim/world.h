@@ -139,8 +139,8 @@ class World {
   SimDrive* some_drive();
 
   std::vector<std::weak_ptr<FaultyLink>> links_{};  // all that were ever made
-  std::vector<bool> down_{};  // by drive: kept down for now
-  bool lossy_ = false;        // a fault that loses one drive's data is going on
+  std::vector<bool> down_{};                        // by drive: kept down for now
+  bool lossy_ = false;  // a fault that loses one drive's data is going on
   unsigned next_drive_ = 0;
 };
 
