@@ -54,7 +54,7 @@ TEST_F(Simulation, FindsAnIndexThatDoesNotSync) {
 }
 
 TEST_F(Simulation, FindsAnOldCopyThatIsBelieved) {
-  EXPECT_GT(found(Plant::old_copy, {2, 2}, 60), 0u);
+  EXPECT_GT(found(Plant::old_copy, {2, 2}, 300), 0u);  // four of them
 }
 
 }  // namespace
