@@ -17,7 +17,7 @@ import threading
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
-from support.server import Server  # noqa: E402
+from support.server import PATIENCE, Server  # noqa: E402
 
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError  # noqa: E402
 
@@ -96,36 +96,71 @@ class Writer(threading.Thread):
         key.acknowledged, key.in_flight = state, []
 
 
+def listing(client):
+    return {entry["Key"]: entry for page in client.get_paginator("list_objects_v2").paginate(Bucket=BUCKET)
+            for entry in page.get("Contents", [])}
+
+
+def is_listed(key, state, entry):
+    """Whether a listing's entry (None: not listed) shows this state of the key."""
+    if state is ABSENT or entry is None:
+        return state is ABSENT and entry is None
+    etag = entry["ETag"].strip('"')
+    return entry["Size"] == state[1] and ("-" in etag or etag == hashlib.md5(content(key.name, *state)).hexdigest())
+
+
+def read(client, key):
+    """The bytes of a key, or ABSENT."""
+    try:
+        return client.get_object(Bucket=BUCKET, Key=key.name)["Body"].read()
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "NoSuchKey":
+            raise
+        return ABSENT
+
+
+def judge(key, before, body, after):
+    """The problem with a key as it was listed, read and listed again, or None.
+
+    What was in flight at the kill may take effect as late as when somebody looks closely (protocol 3.6), so the listing
+    before the read may still show what was there until then. But what was shown never goes away again, and after the read
+    nothing moves any more.
+    """
+    possible = [key.acknowledged, *key.in_flight]
+    was = f"acknowledged {key.acknowledged}, in flight {key.in_flight}"
+    found = [s for s in possible if (ABSENT if s is ABSENT else content(key.name, *s)) == body]
+    if not found:
+        what = "absent" if body is ABSENT else f"{len(body)} bytes, md5 {hashlib.md5(body).hexdigest()}"
+        return f"found {what}, {was}"
+    state = found[0]
+    if not any(is_listed(key, s, before) for s in possible):
+        return f"listed as {before}, {was}"
+    if state == key.acknowledged and not is_listed(key, state, before):
+        return f"listed as {before}, then read as {state}: it went away again, {was}"
+    if not is_listed(key, state, after):
+        return f"read as {state}, then listed as {after}, {was}"
+    key.acknowledged, key.in_flight = state, []
+    return None
+
+
 def check(client, keys):
     """Compares every key; returns the problems. What is found becomes the acknowledged state."""
-    problems, by_name = [], {key.name: key for key in keys}
-    listed = {}
-    for page in client.get_paginator("list_objects_v2").paginate(Bucket=BUCKET):
-        for entry in page.get("Contents", []):
-            listed[entry["Key"]] = entry
-    for name in listed.keys() - by_name.keys():
+    problems, bodies = [], {}
+    before = listing(client)
+    for key in keys:
+        try:
+            bodies[key.name] = read(client, key)
+        except ClientError as error:
+            problems.append(f"{key.name}: {error}")
+    after = listing(client)
+    for name in (before.keys() | after.keys()) - {key.name for key in keys}:
         problems.append(f"{name}: listed but never written")
     for key in keys:
-        possible = [key.acknowledged, *key.in_flight]
-        try:
-            answer = client.get_object(Bucket=BUCKET, Key=key.name)
-            body = answer["Body"].read()
-        except ClientError as error:
-            if error.response["Error"]["Code"] != "NoSuchKey":
-                problems.append(f"{key.name}: {error}")
-                continue
-            body = ABSENT
-        found = next((s for s in possible if (s is ABSENT and body is ABSENT) or
-                      (s is not ABSENT and body is not ABSENT and len(body) == s[1] and body == content(key.name, *s))), "none")
-        if found == "none":
-            what = "absent" if body is ABSENT else f"{len(body)} bytes, md5 {hashlib.md5(body).hexdigest()}"
-            problems.append(f"{key.name}: found {what}, acknowledged {key.acknowledged}, in flight {key.in_flight}")
+        if key.name not in bodies:
             continue
-        if (body is ABSENT) == (key.name in listed):
-            problems.append(f"{key.name}: the listing disagrees with the read")
-        elif body is not ABSENT and listed[key.name]["Size"] != len(body):
-            problems.append(f"{key.name}: listed with {listed[key.name]['Size']} bytes, read {len(body)}")
-        key.acknowledged, key.in_flight = found, []
+        problem = judge(key, before.get(key.name), bodies[key.name], after.get(key.name))
+        if problem:
+            problems.append(f"{key.name}: {problem}")
     return problems
 
 
@@ -151,11 +186,11 @@ def main():
             writers = [Writer(server.boto3(), group, chooser.random()) for group in groups]
             for writer in writers:
                 writer.start()
-            time.sleep(chooser.uniform(0.05, 1.5))
+            time.sleep(chooser.uniform(0.05, 1.5) * PATIENCE)
             server.kill()
             for writer in writers:
                 writer.halt.set()
-                writer.join(70)
+                writer.join(70 * PATIENCE)
             operations += sum(w.operations for w in writers)
             surprises = [str(w.surprise) for w in writers if w.surprise]
             begin = time.monotonic()
