@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "app/slow_drive.h"
 #include "base/log.h"
 #include "cluster/generations.h"
 #include "object/make.h"
@@ -69,6 +70,13 @@ drive::LocalDriveOptions Node::drive_options() const {
   return options;
 }
 
+std::shared_ptr<drive::Drive> Node::as_tested(const std::string& path,
+                                              std::shared_ptr<drive::Drive> drive) {
+  if (!drive || path != settings_.testing.slow_drive) return drive;
+  return make_slow_drive(std::move(drive),
+                         std::chrono::milliseconds(settings_.testing.slow_drive_ms), *random_);
+}
+
 Result<std::unique_ptr<Node>> Node::open(const ServerSettings& settings, io::Reactors& reactors,
                                          metrics::Registry& metrics) {
   std::unique_ptr<Node> node(new Node(settings, reactors, metrics));
@@ -92,12 +100,14 @@ io::Task<Result<bool>> Node::open_all() {
   options.import_map = settings_.import_map;
   CAIRN_CO_ASSIGN(cluster_, co_await cluster::bootstrap(world(), std::move(options)));
 
+  for (auto& slot : cluster_.slots) slot.drive = as_tested(slot.path, std::move(slot.drive));
   std::vector<store::DriveSlot> slots;
   for (const auto& slot : cluster_.slots)
     slots.push_back({slot.id, slot.path, slot.replacement ? nullptr : slot.drive, slot.reason});
   store::Options tuning;
   tuning.inline_max_bytes = settings_.inline_max_bytes;
   tuning.cache_units = plan_.cached_units;
+  if (settings_.testing.chunk_bytes != 0) tuning.chunk_bytes = settings_.testing.chunk_bytes;
   store::Parts parts{*cluster_.control, *memory_, *clock_, *random_, metrics_};
   CAIRN_CO_ASSIGN(store_,
                   co_await store::open_local_store(parts, tuning, cluster_.map, std::move(slots)));
@@ -124,10 +134,12 @@ io::Task<Result<cluster::Reopened>> Node::reopen_drive(std::size_t slot, model::
   const cluster::Slot& known = cluster_.slots[slot];
   drive::LocalDriveOptions options = drive_options();
   options.path = known.path;
-  co_return co_await cluster::reopen(world(), std::move(options), *cluster_.control, cluster_.id,
-                                     expected, static_cast<std::uint32_t>(slot),
-                                     static_cast<std::uint32_t>(cluster_.slots.size()),
-                                     store_->map().profile);
+  auto reopened = co_await cluster::reopen(world(), std::move(options), *cluster_.control,
+                                           cluster_.id, expected, static_cast<std::uint32_t>(slot),
+                                           static_cast<std::uint32_t>(cluster_.slots.size()),
+                                           store_->map().profile);
+  if (reopened) reopened->drive = as_tested(known.path, std::move(reopened->drive));
+  co_return reopened;
 }
 
 io::Task<Result<void>> Node::adopt_drive(std::size_t slot, model::DriveId id) {

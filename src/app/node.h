@@ -68,6 +68,9 @@ class Node {
   Result<void> start();
   io::Task<Result<bool>> open_all();
   drive::World world();
+  // The drive, or a slow one made of it where a test asks for that (TestingSettings).
+  std::shared_ptr<drive::Drive> as_tested(const std::string& path,
+                                          std::shared_ptr<drive::Drive> drive);
   drive::LocalDriveOptions drive_options() const;
 
   const ServerSettings& settings_;

@@ -64,13 +64,41 @@ Result<void> take_drives(const std::vector<std::string>& patterns, ServerSetting
 
 struct Raw {
   std::string listen = "0.0.0.0:9000", erasure, memory, inline_max = "128KiB", scrub = "32MiB",
-              log_level = "info", log_format = "text";
+              log_level = "info", log_format = "text", testing_chunk, testing_slow_drive;
   std::vector<std::string> drives;
 };
+
+// --testing-chunk SIZE, --testing-slow-drive N:MILLISECONDS.
+Result<void> take_testing(const Raw& raw, ServerSettings& settings) {
+  if (raw.testing_chunk.empty() && raw.testing_slow_drive.empty()) return {};
+  const char* allowed = std::getenv("CAIRN_TESTING");
+  if (!allowed || std::string_view(allowed) != "1")
+    return wrong(
+        "--testing-... are for the tests of Cairn itself; never use them on data you need");
+  if (!raw.testing_chunk.empty()) {
+    CAIRN_ASSIGN(const auto bytes, parse_bytes(raw.testing_chunk, "--testing-chunk"));
+    if (bytes == 0 || bytes > (1u << 20)) return wrong("--testing-chunk must be 1 to 1MiB");
+    settings.testing.chunk_bytes = static_cast<std::uint32_t>(bytes);
+  }
+  if (!raw.testing_slow_drive.empty()) {
+    std::size_t number = 0;
+    const char* end = raw.testing_slow_drive.data() + raw.testing_slow_drive.size();
+    const auto first = std::from_chars(raw.testing_slow_drive.data(), end, number);
+    if (first.ec != std::errc{} || first.ptr == end || *first.ptr != ':' || number == 0 ||
+        number > settings.drives.size())
+      return wrong("--testing-slow-drive is N:MILLISECONDS, with N the number of a drive");
+    const auto second = std::from_chars(first.ptr + 1, end, settings.testing.slow_drive_ms);
+    if (second.ec != std::errc{} || second.ptr != end || settings.testing.slow_drive_ms > 60'000)
+      return wrong("--testing-slow-drive is N:MILLISECONDS, at most 60000 of them");
+    settings.testing.slow_drive = settings.drives[number - 1];
+  }
+  return {};
+}
 
 Result<void> interpret(const Raw& raw, ServerSettings& settings) {
   CAIRN_TRY(parse_listen(raw.listen, settings));
   CAIRN_TRY(take_drives(raw.drives, settings));
+  CAIRN_TRY(take_testing(raw, settings));
   if (!raw.erasure.empty()) {
     auto profile = model::ErasureProfile::parse(raw.erasure);
     if (!profile) return wrong("--erasure: " + profile.error().message);
@@ -180,6 +208,8 @@ Result<Parsed> parse_server_options(const std::vector<std::string>& arguments) {
       ->envname("CAIRN_UNSAFE_NO_SYNC");
   app.add_flag("--quick-start", settings.quick_start, "print commands to try")
       ->envname("CAIRN_QUICK_START");
+  app.add_option("--testing-chunk", raw.testing_chunk)->group("");  // hidden
+  app.add_option("--testing-slow-drive", raw.testing_slow_drive)->group("");
   app.footer(
       "Root keys: CAIRN_ROOT_USER and CAIRN_ROOT_PASSWORD, else the credentials file.\n"
       "Every flag has an environment variable: CAIRN_ and its name, as shown above.\n\n"

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+
 #include "app/node.h"
 
 namespace cairn::app {
@@ -49,6 +51,28 @@ TEST(Options, MistakesSayWhatToDo) {
   EXPECT_NE(bad({"--memory", "1MiB", "/a"}).find("256MiB"), std::string::npos);
   EXPECT_NE(bad({"--colour", "/a"}).find("--help"), std::string::npos);
   EXPECT_NE(bad({"--memory", "lots", "/a"}).find("no size"), std::string::npos);
+}
+
+TEST(Options, WorldsOfTheTestsCannotBeEnteredByAccident) {
+  ::unsetenv("CAIRN_TESTING");
+  EXPECT_NE(bad({"--testing-chunk", "1KiB", "/a"}).find("for the tests"), std::string::npos);
+  EXPECT_NE(bad({"--testing-slow-drive", "1:100", "/a"}).find("for the tests"), std::string::npos);
+  ::setenv("CAIRN_TESTING", "yes", 1);
+  EXPECT_NE(bad({"--testing-chunk", "1KiB", "/a"}).find("for the tests"), std::string::npos);
+  ::setenv("CAIRN_TESTING", "1", 1);
+  EXPECT_EQ(good({"/a"}).testing.chunk_bytes, 0u);
+  EXPECT_EQ(good({"/a"}).testing.slow_drive, "");
+  EXPECT_EQ(good({"--testing-chunk", "777", "/a"}).testing.chunk_bytes, 777u);
+  const auto slow = good({"--testing-slow-drive", "2:1500", "/a", "/b"}).testing;
+  EXPECT_EQ(slow.slow_drive, "/b");
+  EXPECT_EQ(slow.slow_drive_ms, 1500u);
+  for (const char* wrong : {"3:1", "0:1", "1", "1:", "1:x", ":1", "1:99999999", "2:1 "})
+    EXPECT_NE(bad({"--testing-slow-drive", wrong, "/a", "/b"}), "") << wrong;
+  EXPECT_NE(bad({"--testing-chunk", "0", "/a"}), "");
+  EXPECT_NE(bad({"--testing-chunk", "2MiB", "/a"}), "");
+  const auto help = parse_server_options({"--help"});
+  EXPECT_EQ(help->help.find("testing"), std::string::npos);
+  ::unsetenv("CAIRN_TESTING");
 }
 
 TEST(Options, HelpIsNoError) {

@@ -150,6 +150,8 @@ int server(const std::vector<std::string>& arguments) {
     log::warn(
         "--unsafe-no-sync: writes are acknowledged before they are durable; a power cut loses "
         "them");
+  if (settings.testing.chunk_bytes != 0 || !settings.testing.slow_drive.empty())
+    log::warn("--testing-...: this server is made slow or odd on purpose, for a test");
   return serve(settings, *root, signals);
 }
 

@@ -11,7 +11,7 @@ import time
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
-from support.server import Server, binary  # noqa: E402
+from support.server import PATIENCE, Server, binary  # noqa: E402
 
 SIZES = [0, 10, 5_000, 131_072, 300_000, 1_200_000]
 
@@ -33,11 +33,12 @@ class Drives(unittest.TestCase):
 
     def status(self, server):
         done = subprocess.run([binary(), "admin", "status", "--json", "--endpoint", server.endpoint],
-                              env=server.client_environment(), capture_output=True, text=True, timeout=30)
+                              env=server.client_environment(), capture_output=True, text=True, timeout=30 * PATIENCE)
         self.assertEqual(done.returncode, 0, done.stderr)
         return json.loads(done.stdout)
 
     def wait_whole(self, server, seconds=90):
+        seconds *= PATIENCE
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             drives = self.status(server)["drives"]
@@ -121,7 +122,7 @@ class Drives(unittest.TestCase):
                 shutil.rmtree(server.drive(2))
                 shutil.copytree(other.drive(2), server.drive(2))
                 server.start(wait_seconds=0)
-                self.assertEqual(server.process.wait(30), 1, server.log())
+                self.assertEqual(server.process.wait(30 * PATIENCE), 1, server.log())
                 self.assertIn("another cluster", server.log())
                 self.assertIn(str(server.drive(2)), server.log())
 
@@ -132,7 +133,7 @@ class Drives(unittest.TestCase):
             for number in (1, 2, 3):
                 shutil.move(server.drive(number), server.folder / f"away{number}")
             server.start(wait_seconds=0)
-            self.assertEqual(server.process.wait(30), 1, server.log())
+            self.assertEqual(server.process.wait(30 * PATIENCE), 1, server.log())
             self.assertIn("needs 3 of 4 drives", server.log())
 
     def test_rotten_shards_are_served_around_and_repaired(self):
@@ -143,7 +144,7 @@ class Drives(unittest.TestCase):
             self.rot(server.drive(1))
             self.verify(client, 30)
             done = subprocess.run([binary(), "admin", "scrub", "--wait", "--endpoint", server.endpoint],
-                                  env=server.client_environment(), capture_output=True, text=True, timeout=120)
+                                  env=server.client_environment(), capture_output=True, text=True, timeout=120 * PATIENCE)
             self.assertEqual(done.returncode, 0, done.stderr)
             self.wait_whole(server)
             self.prove_needed(server, client, away=2, rotten=3, last=30)

@@ -50,10 +50,12 @@ class LyingDrive(threading.Thread):
 
 
 def setUpModule():
-    """CAIRN_TEST_DRIVES, CAIRN_TEST_OPTIONS, CAIRN_TEST_DEAD_DRIVE and CAIRN_TEST_LYING_DRIVE make other worlds."""
+    """CAIRN_TEST_DRIVES, CAIRN_TEST_OPTIONS, CAIRN_TEST_DEAD_DRIVE and CAIRN_TEST_LYING_DRIVE make other worlds.
+    So do the hidden flags of the server, --testing-chunk and --testing-slow-drive."""
     global server, s3, liar
     options = os.environ.get("CAIRN_TEST_OPTIONS", "").split()
-    server = Server(drives=int(os.environ.get("CAIRN_TEST_DRIVES", "4")), options=options).start()
+    server = Server(drives=int(os.environ.get("CAIRN_TEST_DRIVES", "4")), options=options,
+                    environment={"CAIRN_TESTING": "1"}).start()
     dead, lying = os.environ.get("CAIRN_TEST_DEAD_DRIVE"), os.environ.get("CAIRN_TEST_LYING_DRIVE")
     if dead:
         server.stop()
@@ -70,6 +72,10 @@ def tearDownModule():
         liar.halt.set()
         liar.join(10)
         assert liar.lies > 10, "the drive hardly lied: this world proves nothing"
+    if any(option.startswith("--testing-") for option in server.options):
+        assert "on purpose, for a test" in server.log_path.read_text(), "the server is as always: this world proves nothing"
+    if "--testing-slow-drive" in server.options:
+        assert server.metric("cairn_store_short_commits_total") > 10, "the drive was hardly ever late: this world proves nothing"
     server.__exit__(None)
 
 

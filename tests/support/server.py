@@ -4,7 +4,11 @@
         s3 = server.boto3()
 
 The binary is $CAIRN_BINARY. The server is ended by its own pid; its log stays in memory and is printed when a test
-fails to start it. kill() is SIGKILL, start() starts it again on the same drives and port.
+fails to start it. kill() is SIGKILL, start() starts it again on the same drives and port. A server that ends on its own,
+or does not end well when told to, fails the test.
+
+$CAIRN_TEST_PATIENCE (default 1) multiplies every time that a test waits for something before it gives up: binaries with
+sanitizers are many times slower (./dev sanitize server).
 """
 import os
 import pathlib
@@ -20,6 +24,7 @@ import urllib.request
 ACCESS_KEY = "TESTROOTUSER"
 SECRET_KEY = "test-root-password-1"
 REGION = "us-east-1"
+PATIENCE = float(os.environ.get("CAIRN_TEST_PATIENCE", "1"))
 
 
 def binary():
@@ -88,7 +93,14 @@ class Server:
         except OSError:
             return None
 
+    def metric(self, name):
+        """The sum of a metric over its labels."""
+        with urllib.request.urlopen(f"{self.endpoint}/metrics", timeout=30) as answer:
+            lines = answer.read().decode().splitlines()
+        return sum(float(line.split()[-1]) for line in lines if line.split("{")[0].split(" ")[0] == name)
+
     def wait_ready(self, seconds=30, statuses=(200,)):
+        seconds *= PATIENCE
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
@@ -109,6 +121,7 @@ class Server:
         """SIGTERM; returns the exit status."""
         if self.process is None:
             return None
+        timeout *= PATIENCE
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
             try:
@@ -123,8 +136,13 @@ class Server:
 
     def __exit__(self, kind, *_):
         try:
-            if self.process is not None and self.process.poll() is None:
-                self.stop()
+            if self.process is not None:
+                running = self.process.poll() is None
+                status = self.stop()
+                crashed = status < 0 and status != -signal.SIGKILL
+                if crashed or (running and status != 0):
+                    kind = kind or AssertionError
+                    raise AssertionError(f"the server ended with {status}")
         finally:
             if kind is not None:
                 print(self.log())
@@ -144,8 +162,8 @@ class Server:
     def boto3(self, **config):
         import boto3
         from botocore.config import Config
-        settings = dict(retries={"max_attempts": 0}, s3={"addressing_style": "path"}, connect_timeout=5,
-                        read_timeout=60, max_pool_connections=64)
+        settings = dict(retries={"max_attempts": 0}, s3={"addressing_style": "path"}, connect_timeout=5 * PATIENCE,
+                        read_timeout=60 * PATIENCE, max_pool_connections=64)
         settings.update(config)
         return boto3.client("s3", endpoint_url=self.endpoint, region_name=REGION, aws_access_key_id=ACCESS_KEY,
                             aws_secret_access_key=SECRET_KEY, config=Config(**settings))
