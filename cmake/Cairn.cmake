@@ -14,8 +14,15 @@ string(REPLACE "-DNDEBUG" "" CMAKE_CXX_FLAGS_RELEASE "${CMAKE_CXX_FLAGS_RELEASE}
 string(REPLACE "-O3" "-O2" CMAKE_CXX_FLAGS_RELEASE "${CMAKE_CXX_FLAGS_RELEASE}")
 string(REPLACE "-DNDEBUG" "" CMAKE_CXX_FLAGS_RELWITHDEBINFO "${CMAKE_CXX_FLAGS_RELWITHDEBINFO}")
 
+# A unit test takes seconds, with a sanitizer many times that.
+set(CAIRN_UNIT_TIMEOUT 300)
+if(CMAKE_CXX_FLAGS MATCHES "-fsanitize=")
+  set(CAIRN_UNIT_TIMEOUT 2400)
+endif()
+
 if(CAIRN_FUZZ)
   add_compile_options(-fsanitize=fuzzer-no-link)
+  add_custom_target(fuzzers)  # all of them, and only what they need
 endif()
 
 # cairn_module(NAME SOURCES... [DEPS modules...] [LINK libraries...] [TESTS ...] [FUZZERS ...] [BENCHES ...])
@@ -44,13 +51,14 @@ function(cairn_module name)
     target_link_libraries(test_${name} PRIVATE cairn_${name} ${M_TEST_LINK} ${M_LINK} GTest::gtest GTest::gmock
                                                GTest::gtest_main)
     add_test(NAME unit_${name} COMMAND test_${name})
-    set_tests_properties(unit_${name} PROPERTIES TIMEOUT 300)
+    set_tests_properties(unit_${name} PROPERTIES TIMEOUT ${CAIRN_UNIT_TIMEOUT})
   endif()
   if(CAIRN_FUZZ)
     foreach(fuzzer IN LISTS M_FUZZERS)
       get_filename_component(stem ${fuzzer} NAME_WE)
       add_executable(${stem} ${fuzzer})
       target_link_libraries(${stem} PRIVATE cairn_${name} ${M_LINK} -fsanitize=fuzzer)
+      add_dependencies(fuzzers ${stem})
     endforeach()
   endif()
 endfunction()
