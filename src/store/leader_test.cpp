@@ -473,5 +473,22 @@ TEST(Slow, AHangingDriveIsNotWaitedFor) {
   EXPECT_EQ(c.holders("k"), 4u);
 }
 
+TEST(Slow, ADriveThatIsAlwaysLateIsNotWaitedFor) {
+  Cluster c(k22);
+  c.drives[1]->faults.delay = c.options.straggler_deadline + 200ms;
+  const auto before = c.executor.now();
+  for (int i = 0; i < 20; ++i) ASSERT_TRUE(c.commit(c.put("k" + std::to_string(i), "b")));
+  // It answers everything in the end; the first few writes wait for that, the others do not.
+  EXPECT_LT(c.executor.now() - before, 3s);
+  c.rest(5s);
+  EXPECT_EQ(c.holders("k19"), 4u);
+  // Prompt again, it is waited for again: the write is on all of them when it is answered.
+  c.drives[1]->faults.delay = 0s;
+  ASSERT_TRUE(c.commit(c.put("k", "c")));
+  c.drives[1]->faults.delay = 100ms;
+  ASSERT_TRUE(c.commit(c.put("again", "c")));
+  EXPECT_EQ(c.holders("again"), 4u);
+}
+
 }  // namespace
 }  // namespace cairn::store

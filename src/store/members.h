@@ -66,6 +66,19 @@ class Device {
     }
   }
 
+  // A change was answered within the straggler deadline, or it was not. A drive that is late again
+  // and again answers in the end, so it is no suspect, but writers do not wait for it any more.
+  void prompt() const { late_.store(0, std::memory_order_relaxed); }
+  void late() const {
+    if (late_.load(std::memory_order_relaxed) < kMissesUntilSuspect) {
+      late_.fetch_add(1, std::memory_order_relaxed);
+    }
+  }
+  bool waited_for() const {
+    return health() == Health::healthy &&
+           late_.load(std::memory_order_relaxed) < kMissesUntilSuspect;
+  }
+
   // Calls under way; a drive that hangs must not gather unbounded memory. end_call() for each
   // begin_call() that was true.
   bool begin_call() const {
@@ -99,6 +112,7 @@ class Device {
   const std::string reason_;
   const std::shared_ptr<AckRecord> acks_;
   mutable std::atomic<unsigned> missed_{0};
+  mutable std::atomic<unsigned> late_{0};
   mutable std::atomic<std::uint64_t> calls_{0};
   mutable std::atomic<std::uint64_t> backlog_{0};
 };

@@ -31,6 +31,7 @@ io::Task<Sender::Reply> Sender::send_one(View view, unsigned slot,
   const io::Instant now = io::Executor::current().now();
   if (reply) member.device->acked(reply->ack);
   if (reply && now - begin <= core_.options.call_deadline) member.device->answered();
+  if (reply && now - begin <= core_.options.straggler_deadline) member.device->prompt();
   member.device->end_call();
   co_return reply;
 }
@@ -150,7 +151,7 @@ io::Task<Outcome> Sender::send(View view, std::shared_ptr<const Outgoing> out) {
     if (outcome.holders() < view->w) continue;
     std::uint32_t waited_for = 0;
     for (const Member& m : view->members) {
-      if (m.device->health() == Health::healthy) waited_for |= 1u << m.slot;
+      if (m.device->waited_for()) waited_for |= 1u << m.slot;
     }
     if ((fanout.silent() & waited_for) == 0) break;
     if (!straggling) {
@@ -160,6 +161,10 @@ io::Task<Outcome> Sender::send(View view, std::shared_ptr<const Outgoing> out) {
     }
   }
   Core::note_silence(*view, fanout.silent());
+  if (straggling) {
+    for (const Member& m : view->members)
+      if (fanout.silent() >> m.slot & 1u) m.device->late();
+  }
   // 9.2: fewer than W holders: shards are rebuilt first, for as many members as it takes.
   for (auto& [slot, missing] : incomplete) {
     if (outcome.holders() >= view->w) break;
