@@ -79,9 +79,8 @@ class SlowDrive final : public drive::Drive {
   io::Task<Result<drive::MutateReply>> install(drive::InstallRequest request) override {
     return late<&Drive::install>(std::move(request));
   }
-  io::Task<Result<drive::Refusal>> settle(drive::Fence fence, model::UnitKey unit,
-                                          model::Stamp stamp) override {
-    return late<&Drive::settle>(fence, std::move(unit), stamp);
+  io::Task<Result<SettleReplies>> settle_all(std::vector<drive::SettleRequest> requests) override {
+    return late<&Drive::settle_all>(std::move(requests));
   }
   io::Task<Result<drive::Refusal>> forget(drive::Fence fence, model::UnitKey unit,
                                           model::Stamp head) override {
