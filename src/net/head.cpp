@@ -44,11 +44,9 @@ class FramingFields {
         });
         break;
       case http::field::expect:
+        // Other expectations are passed over, as S3 does (RFC 9110 10.1.1 lets a server choose).
         for_each_element(value, [this](std::string_view token) {
-          if (iequals(token, "100-continue"))
-            expect_continue_ = true;
-          else
-            unknown_expectation_ = true;
+          if (iequals(token, "100-continue")) expect_continue_ = true;
         });
         break;
       default:
@@ -74,7 +72,6 @@ class FramingFields {
   std::size_t hosts() const { return hosts_; }
   std::string_view host() const { return host_; }
   bool expect_continue() const { return expect_continue_; }
-  bool unknown_expectation() const { return unknown_expectation_; }
 
  private:
   std::optional<std::uint64_t> parse_length() const {
@@ -91,7 +88,7 @@ class FramingFields {
 
   std::size_t hosts_ = 0, lengths_ = 0, codings_ = 0;
   std::string_view host_{}, length_{}, coding_{};
-  bool close_ = false, keep_alive_ = false, expect_continue_ = false, unknown_expectation_ = false;
+  bool close_ = false, keep_alive_ = false, expect_continue_ = false;
 };
 
 // Beast's parser for heads only: its message containers allocate a node for every field, ours are
@@ -271,7 +268,6 @@ int parse_request_head(std::string_view head, std::size_t max_target_bytes, Requ
   if (fields.hosts() > 1 || (fields.hosts() == 0 && framing.http11) ||
       !valid_authority(fields.host()))
     return 400;
-  if (framing.http11 && fields.unknown_expectation()) return 417;
   if (const int status = understand_target(request)) return status;
 
   request.content_length = framing.content_length;

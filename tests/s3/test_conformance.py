@@ -228,8 +228,7 @@ class Requests(Case):
                              (b"GET / HTTP/1.1\r\nHost: x\r\nX: \x01\r\n\r\n", 400),
                              (b"GET bucket HTTP/1.1\r\nHost: x\r\n\r\n", 400),
                              (b"GET /" + b"a" * 100000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 414),
-                             (b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 200000 + b"\r\n\r\n", 431),
-                             (b"PUT /a/b HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nExpect: z\r\n\r\n", 417)):
+                             (b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 200000 + b"\r\n\r\n", 431)):
             said = raw(head)
             if said or len(head) < 1000:  # a head that is far too long may be cut off by a reset
                 self.assertEqual(said[:12], f"HTTP/1.1 {status}".encode(), head[:60])
@@ -248,6 +247,8 @@ class Requests(Case):
         self.assertEqual(self.read("key"), b"hello")
         self.assertTrue(raw(head("/no-such-bucket/key").replace(b"Signature=", b"Signature=0")).startswith(
             b"HTTP/1.1 403"))
+        other = head(self.path("key")).replace(b"100-continue", b"200")  # means nothing to S3
+        self.assertTrue(raw(other + b"hello").startswith(b"HTTP/1.1 200"))
 
     def test_what_is_not_understood_is_refused(self):
         for header, value in (("x-amz-server-side-encryption", "AES256"), ("x-amz-acl", "public-read"),
