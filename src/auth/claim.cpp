@@ -156,14 +156,21 @@ std::optional<std::vector<std::string_view>> split_signed_headers(std::string_vi
   }
 }
 
+Error mechanism_not_supported() {
+  return {Code::invalid_request,
+          "The authorization mechanism you have provided is not supported. Please use "
+          "AWS4-HMAC-SHA256."};
+}
+
 Result<Claim> parse_authorization(std::string_view value) {
   value = trim(value);
   const auto space = value.find(' ');
   const std::string_view scheme = value.substr(0, space);
-  if (scheme == "AWS" || scheme == "AWS4-ECDSA-P256-SHA256")
-    return Error(Code::invalid_request,
-                 "The authorization mechanism you have provided is not supported. Please use "
-                 "AWS4-HMAC-SHA256.");
+  if (scheme == "AWS" && value.find(':') == std::string_view::npos)
+    return Error(Code::invalid_argument,
+                 "AWS authorization header is invalid.  Expected AwsAccessKeyId:signature",
+                 {{"ArgumentName", "Authorization"}, {"ArgumentValue", std::string(value)}});
+  if (scheme == "AWS" || scheme == "AWS4-ECDSA-P256-SHA256") return mechanism_not_supported();
   if (scheme != kAlgorithm)
     return Error(Code::invalid_argument, "Unsupported Authorization Type",
                  {{"ArgumentName", "Authorization"}});

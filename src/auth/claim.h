@@ -22,6 +22,9 @@ struct Claim {
   bool has_token = false;        // presigned: X-Amz-Security-Token
 };
 
+// What is said to Signature Version 2 and to asymmetric signatures.
+Error mechanism_not_supported();
+
 // From an Authorization header's value.
 Result<Claim> parse_authorization(std::string_view value);
 

@@ -111,6 +111,7 @@ class SigV4Verifier final : public Verifier {
     const std::string* authorization = nullptr;
     for (const auto& [field, value] : *request.headers) {
       if (!equal_ignoring_case(field, "authorization")) continue;
+      if (value.find_first_not_of(" \t") == std::string::npos) continue;  // nobody says who it is
       if (authorization != nullptr) return one_mechanism_only();
       authorization = &value;
     }
@@ -118,7 +119,7 @@ class SigV4Verifier final : public Verifier {
     if ((authorization != nullptr) + in_query.v4 + in_query.v2 > 1) return one_mechanism_only();
     if (authorization != nullptr) return verify_header(request, *authorization, now_ms);
     if (in_query.v4) return verify_presigned(request, now_ms);
-    if (in_query.v2) return parse_authorization("AWS ").error();
+    if (in_query.v2) return mechanism_not_supported();
     return anonymous(request);
   }
 
@@ -154,7 +155,6 @@ class SigV4Verifier final : public Verifier {
     CAIRN_ASSIGN(Claim claim, parse_presigned(request.query));
     CAIRN_TRY(check_region(claim));
     const std::int64_t signed_at = parse_amz_date(claim.date_time).value_or(0);
-    CAIRN_TRY(check_scope_date(claim));
     if (signed_at > now_ms + options_.max_skew_ms)
       return Error(Code::access_denied, "Request is not yet valid");
     const std::int64_t expires_at = signed_at + claim.expires_s * 1000;
@@ -188,11 +188,10 @@ class SigV4Verifier final : public Verifier {
     if (text.empty()) text = header_text(request, "date");
     auto at = parse_amz_date(text);
     if (!at) at = parse_http_date(text);
-    if (!at)
+    if (!at || *at < 0)
       return Error(Code::access_denied,
                    "AWS authentication requires a valid Date or x-amz-date header");
     claim.date_time = format_amz_date(*at);
-    CAIRN_TRY(check_scope_date(claim));
     return *at;
   }
 
@@ -224,6 +223,7 @@ class SigV4Verifier final : public Verifier {
       return Error(Code::invalid_access_key_id,
                    "The AWS Access Key Id you provided does not exist in our records.",
                    {{"AWSAccessKeyId", claim.access_key}});
+    CAIRN_TRY(check_scope_date(claim));
     if (claim.has_token)  // temporary credentials are not given out
       return Error(Code::invalid_token, "The provided token is malformed or otherwise invalid.");
     const auto names = split_signed_headers(claim.signed_headers);

@@ -251,6 +251,14 @@ TEST_F(SigV4, ClockSkew) {
   EXPECT_TRUE(verify(get_object(), kNow - kQuarter));
   expect_error(get_object(), Code::request_time_too_skewed, "", kNow + kQuarter + 1);
   expect_error(get_object(), Code::request_time_too_skewed, "", kNow - kQuarter - 1);
+  // Also where the day of the credential is another one.
+  Request r = get_object();
+  for (const char* far : {"20100707T215304Z", "20300707T215304Z", "99990707T215304Z"}) {
+    r.set("x-amz-date", far);
+    expect_error(r, Code::request_time_too_skewed);
+  }
+  r.set("x-amz-date", "19500707T215304Z");
+  expect_error(r, Code::access_denied, "valid Date or x-amz-date header");
 }
 
 TEST_F(SigV4, DateHeaderInsteadOfAmzDate) {
@@ -330,7 +338,10 @@ TEST_F(SigV4, MalformedAuthorizationHeaders) {
   expect_error(with("a/20130524/us-east-1/ec2/aws4_request"), malformed,
                "incorrect service \"ec2\"");
   expect_error(with("a/20130524/us-east-1/s3/aws4"), malformed, "incorrect terminal \"aws4\"");
-  expect_error(with("a/20130525/us-east-1/s3/aws4_request"), malformed, "Invalid credential date");
+  expect_error(with(std::string(kKey) + "/20130525/us-east-1/s3/aws4_request"), malformed,
+               "Invalid credential date");
+  // Who it is comes first.
+  expect_error(with("a/20130525/us-east-1/s3/aws4_request"), Code::invalid_access_key_id);
   expect_error(with("a/20130524/us-east-1/s3/aws4_request"), Code::invalid_access_key_id);
   for (const char* header :
        {"AWS4-HMAC-SHA256", "AWS4-HMAC-SHA256 ", "AWS4-HMAC-SHA256 Credential=a",
@@ -354,9 +365,17 @@ TEST_F(SigV4, OtherMechanisms) {
     r.set("Authorization", v2);
     expect_error(r, Code::invalid_request, "Please use AWS4-HMAC-SHA256.");
   }
-  for (const char* odd : {"Bearer abc", "Basic dTpw", ""}) {
+  for (const char* odd : {"Bearer abc", "Basic dTpw", "AWS4 HAHAHA"}) {
     r.set("Authorization", odd);
     expect_error(r, Code::invalid_argument, "Unsupported Authorization Type");
+  }
+  r.set("Authorization", "AWS HAHAHA");
+  expect_error(r, Code::invalid_argument, "Expected AwsAccessKeyId:signature");
+  for (const char* empty : {"", " \t"}) {
+    r.set("Authorization", empty);
+    const auto nobody = verify(r);
+    ASSERT_TRUE(nobody) << nobody.error().message;
+    EXPECT_TRUE(nobody->identity.anonymous());
   }
   r = Request{.query = "AWSAccessKeyId=a&Expires=1&Signature=b"};
   expect_error(r, Code::invalid_request, "Please use AWS4-HMAC-SHA256.");

@@ -239,6 +239,10 @@ void add_headers(const Error& error, net::Response& response) {
     }
   }
   if (error.code == Code::slow_down) response.headers.add("Retry-After", "1");
+  // Where HEAD has no document to say it in: clients sign again for this region.
+  if (const auto region = detail(error, "Region"); !region.empty()) {
+    response.headers.add("x-amz-bucket-region", std::string(region));
+  }
 }
 
 // Details that are headers, not elements of the document.

@@ -50,7 +50,8 @@ TEST_F(ServiceTest, AnonymousIsDeniedEverythingAndChangesNothing) {
     std::string text = line_of(row) + '\n';
     if (!row.header.empty()) text += std::string(row.header) + ": /bucket/key\n";
     const auto response = h.send(text + "\n<body/>");
-    EXPECT_EQ(response.status, 403) << row.name;
+    // A form says in itself who sends it; there are none.
+    EXPECT_EQ(response.status, row.name == "PostObject" ? 501 : 403) << row.name;
     EXPECT_FALSE(h.body_was_read) << row.name;
     EXPECT_EQ(h.operation, row.name);
   }

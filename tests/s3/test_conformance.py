@@ -209,6 +209,10 @@ class Requests(Case):
         self.expect(200, None, "GET", "key", "unknown=1")
         self.assertEqual(self.read("key"), b"x")
 
+    def test_forms_of_browsers_are_not_implemented(self):
+        form = {"host": f"127.0.0.1:{server.port}", "content-type": "multipart/form-data; boundary=x"}
+        self.assertEqual(exchange("POST", self.path(), form, b"--x--").result, (501, "NotImplemented"))
+
     def test_lengths(self):
         self.expect(411, "MissingContentLength", "PUT", "key", length=False)
         for length in ("-1", "99999999999999999999999", "5,5", "0x5", ""):
@@ -484,14 +488,28 @@ class Signatures(Case):
         self.assertEqual(self.list(Signer(seconds=1000)), (403, "RequestTimeTooSkewed"))
         self.assertEqual(self.list(Signer(service="ec2")), (400, "AuthorizationHeaderMalformed"))
         self.assertEqual(self.list(Signer(region="eu-west-1")), (400, "AuthorizationHeaderMalformed"))
+        self.assertEqual(self.list(unsigned={"x-amz-date": "20100707T215304Z"}), (403, "RequestTimeTooSkewed"))
+
+    def test_head_bucket_tells_the_region_to_whoever_asks(self):
+        for reply in (self.do("HEAD", signer=Signer(region="eu-west-1")), exchange("HEAD", self.path(), {"host": "x"})):
+            self.assertIn(reply.status, (400, 403))
+            self.assertEqual((reply.headers["x-amz-bucket-region"], reply.body), (REGION, b""))
+        reply = self.do("HEAD", "key", signer=Signer(region="eu-west-1"))
+        self.assertEqual((reply.status, reply.headers["x-amz-bucket-region"]), (400, REGION))
 
     def test_what_is_not_signed_has_no_effect(self):
         self.expect(403, "AccessDenied", "PUT", "key", body=b"1", unsigned={"x-amz-meta-a": "b"})
         self.expect(403, "SignatureDoesNotMatch", "PUT", "key", body=b"1", unsigned={"x-amz-date": Signer(seconds=5).date})
         self.absent("key")
-        for text in ("", "Bearer x", "AWS x:y", "AWS4-HMAC-SHA256 x", "AWS4-HMAC-SHA256 Credential=a/b/c"):
-            reply = exchange("GET", self.path(), {"host": "x", "authorization": text, "x-amz-date": Signer().date})
-            self.assertEqual(reply.status, 400, text)
+        for text, result in (("", (403, "AccessDenied")), ("Bearer x", (400, "InvalidArgument")),
+                             ("AWS HAHAHA", (400, "InvalidArgument")), ("AWS x:y", (400, "InvalidRequest")),
+                             ("AWS4-HMAC-SHA256 x", (400, "AuthorizationHeaderMalformed")),
+                             ("AWS4-HMAC-SHA256 Credential=a/b/c", (400, "AuthorizationHeaderMalformed")),
+                             ("AWS4-HMAC-SHA256 Credential=NOBODY/20150930/us-east-1/s3/aws4_request,"
+                              "SignedHeaders=host,Signature=x", (403, "InvalidAccessKeyId"))):
+            reply = exchange("GET", self.path(), {"host": "x", "authorization": text, "x-amz-date": Signer().date,
+                                                  "x-amz-content-sha256": UNSIGNED})
+            self.assertEqual(reply.result, result, text)
 
     def presigned(self, method="get_object", **parameters):
         seconds = parameters.pop("seconds", 60)
