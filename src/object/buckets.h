@@ -81,6 +81,8 @@ struct BucketView {
   model::BucketId id{};
   Versioning versioning = Versioning::unversioned;
   bool versioned() const { return versioning != Versioning::unversioned; }
+  // Whether the answer to a write names the version: not while versioning is suspended, as AWS.
+  bool shows(const model::VersionId& written) const { return versioned() && !written.null; }
 };
 
 class Buckets {

@@ -170,7 +170,7 @@ io::Task<Result<std::optional<PutResult>>> Engine::find_completed(BucketView vie
         if (record.data_kind != model::Record::DataKind::parts || record.data.data_id != value)
           continue;
         CAIRN_CO_ASSIGN(Meta meta, decode_meta(record.meta));
-        PutResult result{record.etag, record.version, view.versioned(), record.size,
+        PutResult result{record.etag, record.version, view.shows(record.version), record.size,
                          std::move(meta.checksum)};
         co_return std::optional<PutResult>(std::move(result));
       }
@@ -230,7 +230,7 @@ io::Task<Result<PutResult>> Engine::try_complete(CompleteRequest& request, Bucke
   CAIRN_CO_ASSIGN(const store::Committed done,
                   co_await commit(entered, std::move(intent), request.conditions));
   result.version = done.version;
-  result.show_version = entered.view.versioned();
+  result.show_version = entered.view.shows(result.version);
   co_return result;
 }
 

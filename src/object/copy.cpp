@@ -109,7 +109,7 @@ io::Task<Result<CopyResult>> Engine::copy(CopyRequest request) {
   result.etag = digest.etag();
   result.modified_ms = done.modified_ms;
   result.version = done.version;
-  result.show_version = entered.view.versioned();
+  result.show_version = entered.view.shows(result.version);
   if (source.view.versioned()) result.source_version = source.record.version;
   result.checksum = std::move(digest.checksum);
   co_return result;

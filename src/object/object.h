@@ -105,7 +105,7 @@ struct PutRequest {
 struct PutResult {
   std::string etag{};
   VersionId version{};
-  bool show_version = false;  // the bucket's versioning is (or was) enabled
+  bool show_version = false;  // the bucket's versioning is enabled
   std::uint64_t size = 0;
   std::optional<ObjectChecksum> checksum{};
 };

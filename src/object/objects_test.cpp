@@ -415,7 +415,7 @@ TEST(Versions, Suspended) {
   w.set_versioning(Versioning::suspended);
   auto null = w.put("k", "null one");
   EXPECT_TRUE(null->version.null);
-  EXPECT_TRUE(null->show_version);
+  EXPECT_FALSE(null->show_version);
   EXPECT_TRUE(w.put("k", "null two")->version.null);
   EXPECT_EQ(w.text("k", VersionId::null_version()), "null two");
   EXPECT_EQ(w.text("k", kept->version), "kept");

@@ -32,7 +32,7 @@ io::Task<Result<PutResult>> Engine::put(PutRequest request) {
   PutResult result;
   result.etag = body.digest.etag();
   result.version = done.version;
-  result.show_version = entered.view.versioned();
+  result.show_version = entered.view.shows(result.version);
   result.size = body.digest.size;
   result.checksum = std::move(body.digest.checksum);
   co_return result;

@@ -701,6 +701,23 @@ class Uploads(Case):
 
 
 class Versions(Case):
+    def test_writes_say_no_version_while_versioning_is_suspended(self):
+        s3.put_bucket_versioning(Bucket=self.bucket, VersioningConfiguration={"Status": "Suspended"})
+        copy = {"x-amz-copy-source": f"{self.bucket}/key"}
+        for key, headers in (("key", {}), ("copy", copy)):
+            reply = self.do("PUT", key, headers=headers)
+            self.assertEqual((reply.status, "x-amz-version-id" in reply.headers), (200, False))
+        upload = s3.create_multipart_upload(Bucket=self.bucket, Key="parts")["UploadId"]
+        part = s3.upload_part(Bucket=self.bucket, Key="parts", UploadId=upload, PartNumber=1, Body=b"x")["ETag"]
+        done = s3.complete_multipart_upload(Bucket=self.bucket, Key="parts", UploadId=upload, MultipartUpload={
+            "Parts": [{"PartNumber": 1, "ETag": part}]})
+        self.assertNotIn("VersionId", done)
+        for key in ("key", "copy", "parts"):
+            for method in ("GET", "HEAD"):
+                self.assertEqual(self.do(method, key).headers["x-amz-version-id"], "null")
+        reply = self.do("DELETE", "key")
+        self.assertEqual((reply.headers["x-amz-delete-marker"], reply.headers["x-amz-version-id"]), ("true", "null"))
+
     def test_delete_markers(self):
         s3.put_bucket_versioning(Bucket=self.bucket, VersioningConfiguration={"Status": "Enabled"})
         version = s3.put_object(Bucket=self.bucket, Key="key", Body=b"1")["VersionId"]

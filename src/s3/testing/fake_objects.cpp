@@ -248,7 +248,7 @@ FakeObjects::Answer<PutResult> FakeObjects::put(PutRequest request) {
   const Version& done = install(*bucket, request.key.text(), std::move(version));
   co_return PutResult{.etag = done.info.etag,
                       .version = done.info.version,
-                      .show_version = done.info.bucket_versioned,
+                      .show_version = done.info.bucket_versioned && !done.info.version.null,
                       .size = done.info.size,
                       .checksum = done.info.meta.checksum};
 }
@@ -347,7 +347,7 @@ FakeObjects::Answer<CopyResult> FakeObjects::copy(CopyRequest request) {
   if (source->info.bucket_versioned) result.source_version = source->info.version;
   const Version& done = install(*bucket, request.key.text(), std::move(version));
   result.version = done.info.version;
-  result.show_version = done.info.bucket_versioned;
+  result.show_version = done.info.bucket_versioned && !done.info.version.null;
   co_return result;
 }
 
@@ -533,7 +533,7 @@ FakeObjects::Answer<PutResult> FakeObjects::complete_upload(CompleteRequest requ
   const Version& done = install(*bucket, request.key.text(), std::move(version));
   co_return PutResult{.etag = done.info.etag,
                       .version = done.info.version,
-                      .show_version = done.info.bucket_versioned,
+                      .show_version = done.info.bucket_versioned && !done.info.version.null,
                       .size = done.info.size,
                       .checksum = done.info.meta.checksum};
 }
