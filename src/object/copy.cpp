@@ -14,13 +14,13 @@ bool sets_redirect(const Meta& meta) {
   return std::ranges::any_of(meta.system, [](const auto& h) { return h.first == kRedirect; });
 }
 
-// A copy onto itself must change something.
-Result<void> may_copy(const CopyRequest& request, const std::string& storage_class,
-                      const model::Record& source) {
+// A copy onto itself must state a change. As AWS, what it states is not compared with what is
+// there: the class that the object has is a change, another one that is only the default is none.
+Result<void> may_copy(const CopyRequest& request) {
   const bool same = request.source_bucket == request.bucket && request.source_key == request.key &&
                     !request.source_version;
-  const bool changes = request.replace_metadata || sets_redirect(request.meta) ||
-                       source.storage_class != storage_class;
+  const bool changes =
+      request.replace_metadata || sets_redirect(request.meta) || !request.storage_class.empty();
   if (same && !changes) {
     return Error{
         Code::invalid_request,
@@ -76,9 +76,7 @@ io::Task<Result<CopyResult>> Engine::copy(CopyRequest request) {
 
   // 2. The source.
   const CopyRequest* asked = &request;  // outlives the call below
-  MayCopy allowed = [asked, &put](const model::Record& r) {
-    return may_copy(*asked, put.record.storage_class, r);
-  };
+  MayCopy allowed = [asked](const model::Record&) { return may_copy(*asked); };
   SourceRequest from{request.source_bucket, request.source_key, request.source_version,
                      request.source_conditions};
   CAIRN_CO_ASSIGN(Source source, co_await open_source(std::move(from), std::move(allowed)));

@@ -79,6 +79,12 @@ TEST_F(CopyTest, OntoItself) {
   r = request("from");
   r.storage_class = "REDUCED_REDUNDANCY";
   ASSERT_TRUE(copy(r));
+  ASSERT_TRUE(copy(r));  // stated again
+  EXPECT_EQ(copy(request("from")).code(), Code::invalid_request);
+  r.storage_class = "STANDARD";
+  ASSERT_TRUE(copy(r));
+  ASSERT_TRUE(copy(r));
+  r.storage_class.clear();
   EXPECT_EQ(copy(r).code(), Code::invalid_request);
   EXPECT_EQ(w.store.datas(), 1u);
 }
@@ -131,9 +137,10 @@ TEST_F(CopyTest, AnEmptyObject) {
 }
 
 TEST_F(CopyTest, OfManyPartsBecomesOnePart) {
-  const UploadId upload = w.create_upload("from", crypto::Checksum::crc32);
-  std::vector<PartInfo> parts{*w.upload_part("from", upload, 1, "first part "),
-                              *w.upload_part("from", upload, 2, "x")};
+  const auto crc32 = crypto::Checksum::crc32;
+  const UploadId upload = w.create_upload("from", crc32);
+  std::vector<PartInfo> parts{*w.upload_part("from", upload, 1, "first part ", crc32),
+                              *w.upload_part("from", upload, 2, "x", crc32)};
   CompleteRequest complete = w.completion("from", upload, parts);
   for (std::size_t i = 0; i < 2; ++i)
     complete.parts[i].checksum = {crypto::Checksum::crc32, parts[i].checksum->value};

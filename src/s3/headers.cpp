@@ -101,7 +101,8 @@ struct ConditionNames {
   std::string_view match, none_match, modified, unmodified;
 };
 
-object::ReadConditions read_conditions(const net::Headers& headers, const ConditionNames& names) {
+object::ReadConditions read_conditions(const net::Headers& headers, const ConditionNames& names,
+                                       std::int64_t now_ms) {
   object::ReadConditions conditions;
   for (const auto& [name, value] : headers.fields()) {
     if (same(name, names.match)) {
@@ -111,6 +112,7 @@ object::ReadConditions read_conditions(const net::Headers& headers, const Condit
     } else if (same(name, names.modified)) {
       // A date that cannot be read is no condition (RFC 9110 13.1.3).
       conditions.if_modified_since_ms = net::parse_http_date(trim(value));
+      if (conditions.if_modified_since_ms > now_ms) conditions.if_modified_since_ms.reset();
     } else if (same(name, names.unmodified)) {
       conditions.if_unmodified_since_ms = net::parse_http_date(trim(value));
     }
@@ -210,15 +212,18 @@ Result<std::string> parse_storage_class(const net::Headers& headers) {
                {{"StorageClassRequested", std::string(*value)}}};
 }
 
-object::ReadConditions parse_read_conditions(const net::Headers& headers) {
-  return read_conditions(headers,
-                         {"if-match", "if-none-match", "if-modified-since", "if-unmodified-since"});
+object::ReadConditions parse_read_conditions(const net::Headers& headers, std::int64_t now_ms) {
+  return read_conditions(
+      headers, {"if-match", "if-none-match", "if-modified-since", "if-unmodified-since"}, now_ms);
 }
 
-object::ReadConditions parse_copy_source_conditions(const net::Headers& headers) {
+object::ReadConditions parse_copy_source_conditions(const net::Headers& headers,
+                                                    std::int64_t now_ms) {
   return read_conditions(
-      headers, {"x-amz-copy-source-if-match", "x-amz-copy-source-if-none-match",
-                "x-amz-copy-source-if-modified-since", "x-amz-copy-source-if-unmodified-since"});
+      headers,
+      {"x-amz-copy-source-if-match", "x-amz-copy-source-if-none-match",
+       "x-amz-copy-source-if-modified-since", "x-amz-copy-source-if-unmodified-since"},
+      now_ms);
 }
 
 Result<object::WriteConditions> parse_write_conditions(const net::Headers& headers) {
@@ -238,7 +243,7 @@ Result<object::WriteConditions> parse_write_conditions(const net::Headers& heade
 std::optional<object::ByteRange> parse_range(std::string_view value) {
   value = trim(value);
   if (!has_prefix(value, "bytes=")) return std::nullopt;
-  value = trim(value.substr(6));
+  value.remove_prefix(6);
   const auto dash = value.find('-');
   if (dash == std::string_view::npos) return std::nullopt;
   const auto number = [](std::string_view text) -> std::optional<std::uint64_t> {
@@ -246,7 +251,7 @@ std::optional<object::ByteRange> parse_range(std::string_view value) {
       return {};
     return parse_number(text).value_or(UINT64_MAX);  // beyond 64 bits is beyond any object
   };
-  const auto first_text = trim(value.substr(0, dash)), last_text = trim(value.substr(dash + 1));
+  const auto first_text = value.substr(0, dash), last_text = value.substr(dash + 1);
   object::ByteRange range;
   if (!first_text.empty()) {
     range.first = number(first_text);
@@ -273,7 +278,10 @@ Result<CopySource> parse_copy_source(std::string_view value) {
     source.version = *version;
     path = path.substr(0, query);
   }
-  const auto decoded = net::percent_decode(path);
+  // A plus is a space, as some clients encode it; a plus itself is %2B.
+  std::string spaced(path);
+  std::ranges::replace(spaced, '+', ' ');
+  const auto decoded = net::percent_decode(spaced);
   if (!decoded) return bad("Invalid copy source encoding.");
   path = *decoded;
   if (path.starts_with('/')) path.remove_prefix(1);

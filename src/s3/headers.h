@@ -34,8 +34,10 @@ Result<object::Meta> parse_meta(const Context& context);
 // "": the standard class. invalid_storage_class.
 Result<std::string> parse_storage_class(const net::Headers& headers);
 
-object::ReadConditions parse_read_conditions(const net::Headers& headers);
-object::ReadConditions parse_copy_source_conditions(const net::Headers& headers);
+// A date after `now_ms` in If-Modified-Since is no condition, as AWS: nothing can be older yet.
+object::ReadConditions parse_read_conditions(const net::Headers& headers, std::int64_t now_ms);
+object::ReadConditions parse_copy_source_conditions(const net::Headers& headers,
+                                                    std::int64_t now_ms);
 Result<object::WriteConditions> parse_write_conditions(const net::Headers& headers);
 
 // Range: none when absent or not a single byte range, which is then ignored (RFC 9110 14.2).

@@ -69,6 +69,7 @@ TEST(CopySourceHeader, Forms) {
   EXPECT_EQ(parse_copy_source("b/a%2Fb%20c%3F")->key, "a/b c?");
   EXPECT_EQ(parse_copy_source("b/k?versionId=null")->version, model::VersionId::null_version());
   EXPECT_EQ(parse_copy_source("b//k")->key, "/k");
+  EXPECT_EQ(parse_copy_source("b%2Fa+b%2Bc d")->key, "a b+c d");
   EXPECT_EQ(parse_copy_source("%2Fb%2Fk")->bucket, "b");
   for (const std::string_view bad :
        {"", "/", "b", "/b", "b/", "/b/", "b/%zz", "b/k?versionId=x", "b/k?versionId="}) {
@@ -81,13 +82,17 @@ TEST(CopySourceHeader, Forms) {
 TEST(Conditions, EtagLists) {
   net::Headers headers;
   headers.add("If-Match", "\"a\", W/\"b,c\" ,d,,*");
-  EXPECT_EQ(parse_read_conditions(headers).if_match,
+  constexpr std::int64_t kNow = 1'700'000'000'000;  // Tue, 14 Nov 2023 22:13:20 GMT
+  EXPECT_EQ(parse_read_conditions(headers, kNow).if_match,
             (std::vector<std::string>{"a", "b,c", "d", "*"}));
   EXPECT_EQ(parse_write_conditions(headers).code(), Code::not_implemented);  // one only
   headers.set("If-Match", "\"abc\"");
   EXPECT_EQ(parse_write_conditions(headers)->if_match, "abc");
   headers.add("If-Modified-Since", "yesterday");
-  EXPECT_FALSE(parse_read_conditions(headers).if_modified_since_ms);
+  EXPECT_FALSE(parse_read_conditions(headers, kNow).if_modified_since_ms);
+  headers.set("If-Modified-Since", "Tue, 14 Nov 2023 22:13:20 GMT");
+  EXPECT_EQ(parse_read_conditions(headers, kNow).if_modified_since_ms, kNow);
+  EXPECT_FALSE(parse_read_conditions(headers, kNow - 1).if_modified_since_ms);  // not yet
 }
 
 TEST(Unsupported, SecurityHeadersAreNeverIgnored) {
@@ -154,8 +159,10 @@ TEST(TagHeader, FormsAndLimits) {
   const auto tags = parse_tag_header("a=1&b=x+y%2Bz&c");
   ASSERT_TRUE(tags);
   EXPECT_EQ(*tags, (object::Tags{{"a", "1"}, {"b", "x y+z"}, {"c", ""}}));
-  EXPECT_EQ(parse_tag_header("a=1&a=2").code(), Code::invalid_tag);
-  EXPECT_EQ(parse_tag_header("=1").code(), Code::invalid_tag);
+  EXPECT_EQ(parse_tag_header("a=1&a=2").code(), Code::invalid_argument);
+  EXPECT_EQ(parse_tag_header("=1").code(), Code::invalid_argument);
+  EXPECT_EQ(parse_tag_header("=").code(), Code::invalid_argument);
+  EXPECT_TRUE(parse_tag_header("&&")->empty());
   EXPECT_EQ(parse_tag_header("aws:x=1").code(), Code::invalid_tag);
   EXPECT_EQ(parse_tag_header("a=%3C").code(), Code::invalid_tag);
   EXPECT_EQ(parse_tag_header("a=%zz").code(), Code::invalid_argument);

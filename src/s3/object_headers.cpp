@@ -125,7 +125,7 @@ Result<object::GetRequest> parse_get(const Context& context, bool want_body) {
     return Error{Code::invalid_request,
                  "Cannot specify both Range header and partNumber query parameter"};
   }
-  get.conditions = parse_read_conditions(context.request.headers);
+  get.conditions = parse_read_conditions(context.request.headers, context.now_ms);
   return get;
 }
 

@@ -27,13 +27,14 @@ bool allowed(std::string_view text) {
          });
 }
 
+Error too_many(std::size_t most) {
+  return {Code::too_many_tags, most == kMaxObjectTags ? "Object tags cannot be greater than 10"
+                                                      : "Bucket tag count cannot be greater than " +
+                                                            std::to_string(most)};
+}
+
 Result<void> check(const object::Tags& tags, std::size_t most) {
-  if (tags.size() > most) {
-    return Error{Code::too_many_tags,
-                 most == kMaxObjectTags
-                     ? "Object tags cannot be greater than 10"
-                     : "Bucket tag count cannot be greater than " + std::to_string(most)};
-  }
+  if (tags.size() > most) return too_many(most);
   for (std::size_t i = 0; i < tags.size(); ++i) {
     const auto& [key, value] = tags[i];
     if (key.empty() || units(key) > kMaxKeyUnits || !allowed(key)) {
@@ -66,7 +67,12 @@ Result<object::Tags> parse_tag_header(std::string_view text) {
   std::size_t at = 0;
   while ((at = spaced.find('+', at)) != std::string::npos) spaced.replace(at, 1, "%20");
   auto tags = net::parse_query(spaced);
-  if (!tags) {
+  const auto unnamed_or_again = [&](const auto& tag) {
+    return tag.first.empty() ||
+           std::ranges::count(*tags, tag.first, &object::Tags::value_type::first) > 1;
+  };
+  if (tags && tags->size() > kMaxObjectTags) return too_many(kMaxObjectTags);
+  if (!tags || std::ranges::any_of(*tags, unnamed_or_again)) {
     return argument_error(
         "The header 'x-amz-tagging' shall be encoded as UTF-8 then URLEncoded URL query "
         "parameters without tag name duplicates.",

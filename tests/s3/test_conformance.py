@@ -333,20 +333,23 @@ class Documents(Case):
                              (("k", "v" * 257), bad), (("", "v"), bad), (("k", ""), good), (("aws:k", "v"), bad)):
             self.assertEqual(tag(pair), result, pair)
         self.assertEqual(tag(("k", "1"), ("k", "2")), bad)
-        for text, result in (("a%20b=c+d", good), ("a", good), ("a=b&a=c", bad), ("=v", bad),
-                             ("%zz=1", (400, "InvalidArgument"))):
+        argument = (400, "InvalidArgument")
+        for text, result in (("a%20b=c+d", good), ("a", good), ("&&", good), ("a=&b", good), ("a=b&a=c", argument),
+                             ("=v", argument), ("=", argument), ("%zz=1", argument), ("a*=b", bad), ("a=b*", bad)):
             self.assertEqual(self.do("PUT", "tagged", body=b"", headers={"x-amz-tagging": text}).result, result, text)
 
 
 class Conditions(Case):
     def test_reads(self):
         etag = self.do("PUT", "key", body=b"0123456789").headers["etag"]
+        written = self.do("HEAD", "key").headers["last-modified"]
         old, future = "Sat, 29 Oct 1994 19:43:31 GMT", "Sat, 29 Oct 2044 19:43:31 GMT"
         for headers, status in (({"if-none-match": etag}, 304), ({"if-none-match": f"W/{etag}"}, 304),
                                 ({"if-none-match": etag.strip('"')}, 304), ({"if-none-match": f'"x", {etag}'}, 304),
                                 ({"if-none-match": "*"}, 304), ({"if-none-match": '"x"'}, 200),
                                 ({"if-match": "*"}, 200), ({"if-match": '"x"'}, 412), ({"if-match": f'"x",{etag}'}, 200),
-                                ({"if-modified-since": future}, 304), ({"if-modified-since": old}, 200),
+                                ({"if-modified-since": written}, 304), ({"if-modified-since": old}, 200),
+                                ({"if-modified-since": future}, 200), ({"if-unmodified-since": written}, 200),
                                 ({"if-modified-since": "junk"}, 200), ({"if-unmodified-since": old}, 412),
                                 ({"if-match": etag, "if-unmodified-since": old}, 200),
                                 ({"if-none-match": '"x"', "if-modified-since": future}, 200)):
@@ -369,7 +372,8 @@ class Conditions(Case):
     def test_ranges(self):
         self.do("PUT", "key", body=b"0123456789")
         self.do("PUT", "empty", body=b"")
-        for text, got in (("bytes=0-1,3-4", None), ("bytes=5-2", None), ("bytes=a-b", None), ("chars=0-1", None),
+        for text, got in (("bytes= -1", None), ("bytes=0 -1", None), ("bytes=0-1,3-4", None), ("bytes=5-2", None),
+                          ("bytes=a-b", None), ("chars=0-1", None),
                           ("bytes=", None), ("bytes=9-", b"9"), ("bytes=-3", b"789"), ("bytes=-100", b"0123456789"),
                           ("bytes=0-99999999999999999999", b"0123456789")):
             reply = self.do("GET", "key", headers={"range": text})
@@ -616,17 +620,21 @@ class Copies(Case):
         s3.put_object(Bucket=self.bucket, Key="a b+é", Body=b"source", Metadata={"m": "1"}, Tagging="a=b")
         b = self.bucket
         for source in (f"{b}/a%20b%2B%C3%A9", f"/{b}/a%20b%2B%C3%A9", f"{b}%2Fa%20b%2B%C3%A9",
-                       f"{b}/a%20b%2B%C3%A9?versionId=null"):
+                       f"{b}/a%20b%2B%C3%A9?versionId=null", f"{b}%2Fa+b%2B%C3%A9"):
             self.expect(200, None, "PUT", "copy", headers={"x-amz-copy-source": source})
             self.assertEqual(self.do("HEAD", "copy").headers["x-amz-meta-m"], "1")
         for source, status, code in ((f"{b}/none", 404, "NoSuchKey"), ("no-such-bucket/x", 404, "NoSuchBucket"),
                                      (b, 400, "InvalidArgument"), (f"{b}/", 400, "InvalidArgument"),
                                      ("", 400, "InvalidArgument"), (f"{b}/%zz", 400, "InvalidArgument"),
+                                     ("192.168.1.1/foo", 400, "InvalidArgument"),
+                                     ("my-buc@k&()t/obj", 400, "InvalidArgument"),
+                                     (f"{b}/{'k' * 1025}", 400, "InvalidArgument"),
                                      (f"{b}/copy?versionId=junk", 400, "InvalidArgument"),
                                      (f"{b}/x%3FversionId=null", 404, "NoSuchKey")):
             self.expect(status, code, "PUT", "other", headers={"x-amz-copy-source": source})
         itself = {"x-amz-copy-source": f"{b}/copy"}
         self.expect(400, "InvalidRequest", "PUT", "copy", headers=itself)
+        self.expect(200, None, "PUT", "copy", headers={**itself, "x-amz-storage-class": "STANDARD"})
         self.expect(200, None, "PUT", "copy", headers={**itself, "x-amz-metadata-directive": "REPLACE"})
         self.assertNotIn("x-amz-meta-m", self.do("HEAD", "copy").headers)
 

@@ -121,10 +121,15 @@ struct World {
     return upload->upload;
   }
   Result<PartInfo> upload_part(std::string_view key, UploadId upload, std::uint32_t number,
-                               std::string text) {
+                               std::string text, std::optional<crypto::Checksum> stated = {}) {
     TextBody body(text);
     PartRequest request{bucket, object_key(key), upload, number};
     request.body = &body;
+    if (stated) {
+      const auto hasher = crypto::make_checksum(*stated);
+      hasher->update(io::as_bytes(text));
+      request.checksum = ExpectedChecksum{*stated, hasher->finish(), {}};
+    }
     request.size = text.size();
     return run(objects->upload_part(std::move(request)));
   }

@@ -25,12 +25,14 @@ Result<object::CopyRequest> parse(const Context& c) {
                            .source_version = source.version,
                            .bucket = c.bucket(),
                            .key = c.key()};
-  copy.source_conditions = parse_copy_source_conditions(c.request.headers);
+  copy.source_conditions = parse_copy_source_conditions(c.request.headers, c.now_ms);
   CAIRN_ASSIGN(copy.replace_metadata, directive(c, "x-amz-metadata-directive", "metadata"));
   CAIRN_ASSIGN(copy.replace_tags, directive(c, "x-amz-tagging-directive", "tagging"));
   CAIRN_ASSIGN(Stored stored, parse_stored(c, "s3:PutObjectTagging"));
   copy.meta = std::move(stored.meta);
   copy.storage_class = std::move(stored.storage_class);
+  if (c.header("x-amz-storage-class") && copy.storage_class.empty())
+    copy.storage_class = "STANDARD";
   CAIRN_ASSIGN(copy.checksum_algorithm, checksum_algorithm(c.request.headers));
   CAIRN_ASSIGN(copy.conditions, parse_write_conditions(c.request.headers));
   return copy;

@@ -1,5 +1,6 @@
 #include "s3/ops/copy_source.h"
 
+#include "s3/error.h"
 #include "s3/headers.h"
 
 namespace cairn::s3::ops {
@@ -9,9 +10,12 @@ Result<Source> authorized_source(const Context& context) {
                parse_copy_source(context.header("x-amz-copy-source").value_or("")));
   CAIRN_TRY(authorize(context, named.version ? "s3:GetObjectVersion" : "s3:GetObject", named.bucket,
                       named.key));
-  CAIRN_ASSIGN(model::BucketName bucket, model::BucketName::parse(named.bucket));
-  CAIRN_ASSIGN(model::ObjectKey key, model::ObjectKey::parse(named.key));
-  return Source{std::move(bucket), std::move(key), named.version};
+  auto bucket = model::BucketName::parse(named.bucket);
+  if (!bucket)
+    return argument_error("Invalid copy source bucket name", "x-amz-copy-source", named.bucket);
+  auto key = model::ObjectKey::parse(named.key);
+  if (!key) return argument_error("Invalid copy source object key", "x-amz-copy-source", named.key);
+  return Source{std::move(*bucket), std::move(*key), named.version};
 }
 
 }  // namespace cairn::s3::ops

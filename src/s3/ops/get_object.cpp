@@ -32,7 +32,7 @@ Answer get_object(Context& c) {
   auto found = co_await c.objects().get(get);
   if (!found && if_range && found.code() == Code::precondition_failed) {
     get.range.reset();
-    get.conditions = parse_read_conditions(c.request.headers);
+    get.conditions = parse_read_conditions(c.request.headers, c.now_ms);
     found = co_await c.objects().get(std::move(get));
   }
   if (!found) co_return std::move(found.error());

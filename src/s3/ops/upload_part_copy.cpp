@@ -30,7 +30,7 @@ Result<object::CopyPartRequest> parse(Context& c) {
                                .source_version = source.version,
                                .bucket = c.bucket(),
                                .key = c.key()};
-  copy.source_conditions = parse_copy_source_conditions(c.request.headers);
+  copy.source_conditions = parse_copy_source_conditions(c.request.headers, c.now_ms);
   CAIRN_ASSIGN(copy.source_range, parse_source_range(c));
   CAIRN_ASSIGN(const auto number, part_number_of(c));
   if (!number || !c.query.has("uploadId")) {
