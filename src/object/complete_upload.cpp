@@ -68,7 +68,9 @@ Result<void> check_part(const CompleteRequest& request, const Meta& upload, cons
   if (part.asked->checksum->first != part.checksum->algorithm) {
     // Verified when the part came, but not kept: the upload was not created with this algorithm.
     if (!upload.upload_algorithm) return {};
-    return invalid_part(request, *part.asked);
+    return Error{Code::bad_digest,
+                 "The " + lower_name(part.asked->checksum->first) + " you specified for part " +
+                     std::to_string(part.asked->number) + " did not match what we received."};
   }
   if (part.asked->checksum->second != part.checksum->value)
     return invalid_part(request, *part.asked);

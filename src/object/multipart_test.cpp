@@ -20,11 +20,11 @@ std::string checksum_of(crypto::Checksum algorithm, std::string_view text) {
 }
 
 struct MultipartTest : ::testing::Test {
-  std::vector<PartInfo> upload_all(UploadId upload) {
+  std::vector<PartInfo> upload_all(UploadId upload, std::optional<crypto::Checksum> stated = {}) {
     std::vector<PartInfo> out;
     for (const auto& [number, text] :
          {std::pair{2, kTwo}, std::pair{1, kOne}, std::pair{5, kEnd}}) {
-      auto part = w.upload_part("k", upload, static_cast<std::uint32_t>(number), text);
+      auto part = w.upload_part("k", upload, static_cast<std::uint32_t>(number), text, stated);
       EXPECT_TRUE(part) << part.error().message;
       out.push_back(*part);
     }
@@ -203,10 +203,16 @@ TEST_F(MultipartTest, CompositeChecksums) {
   for (const auto algorithm : {crypto::Checksum::crc32, crypto::Checksum::crc32c,
                                crypto::Checksum::sha1, crypto::Checksum::sha256}) {
     const UploadId upload = w.create_upload("k", algorithm, ChecksumType::composite);
-    const auto parts = upload_all(upload);
+    // Every part states its checksum,
+    EXPECT_EQ(w.upload_part("k", upload, 1, "text").code(), Code::invalid_request);
+    const auto parts = upload_all(upload, algorithm);
     CompleteRequest request = w.completion("k", upload, parts);
-    // Every part's checksum must be named.
+    // and the completion names all of them, of the algorithm that was agreed on.
     EXPECT_EQ(code_of(request), Code::invalid_request);
+    CompleteRequest other = request;
+    for (auto& part : other.parts)
+      part.checksum = {crypto::Checksum::crc64nvme, std::string(8, 'x')};
+    EXPECT_EQ(code_of(other), Code::bad_digest);
     std::string all;
     for (std::size_t i = 0; i < parts.size(); ++i) {
       all += parts[i].checksum->value;

@@ -21,12 +21,15 @@ Result<void> check_number(std::uint32_t number) {
 }
 
 Result<void> check_algorithm(const std::optional<ExpectedChecksum>& stated, const Meta& upload) {
-  if (!stated || !upload.upload_algorithm || stated->algorithm == *upload.upload_algorithm)
-    return {};
+  if (!upload.upload_algorithm) return {};
+  if (stated && stated->algorithm == *upload.upload_algorithm) return {};
+  // What makes a composite is the client's to state; a checksum of the whole follows from the data.
+  if (!stated && upload.upload_type == ChecksumType::full_object) return {};
   return Error{Code::invalid_request,
                "Checksum Type mismatch occurred, expected checksum Type: " +
                    lower(crypto::checksum_name(*upload.upload_algorithm)) +
-                   ", actual checksum Type: " + lower(crypto::checksum_name(stated->algorithm))};
+                   ", actual checksum Type: " +
+                   (stated ? lower(crypto::checksum_name(stated->algorithm)) : "null")};
 }
 
 }  // namespace

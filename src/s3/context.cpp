@@ -26,6 +26,9 @@ Result<model::UploadId> upload_of(const Context& context) {
   const auto text = context.query.get_or_empty("uploadId");
   const auto id = model::UploadId::from_hex(text);
   if (!id) {
+    if (auto bucket = context.parts.objects.bucket(context.bucket()); !bucket) {
+      return std::move(bucket.error());
+    }
     return Error{Code::no_such_upload,
                  "The upload id is not one of ours.",
                  {{"UploadId", std::string(text)}}};

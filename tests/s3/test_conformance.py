@@ -662,9 +662,11 @@ class Uploads(Case):
                             (((2, second), (1, first)), "InvalidPartOrder"),
                             (((1, first), (1, first)), "InvalidPartOrder"),
                             (((2, second), (3, third)), "EntityTooSmall"), ((), "MalformedXML"),
-                            ((("x", first),), "MalformedXML"), (((10001, first),), "InvalidArgument")):
+                            ((("x", first),), "MalformedXML"), (((10001, first),), "InvalidArgument"),
+                            (((0, first),), "InvalidArgument"), (((-4, first),), "InvalidArgument")):
             self.assertEqual(self.complete(*parts).result, (400, code), parts)
         self.assertEqual(self.complete(body="<Other/>").result, (400, "MalformedXML"))
+        self.assertEqual(self.complete(body="").result, (400, "InvalidRequest"))
         self.assertEqual(self.complete((1, first), upload="junk").result, (404, "NoSuchUpload"))
         # A subset of the parts; entity tags quoted, escaped or bare.
         parts = (1, first.replace('"', "&quot;")), (2, second.strip('"'))
@@ -675,6 +677,30 @@ class Uploads(Case):
         self.expect(416, "InvalidPartNumber", "GET", "key", "partNumber=3")
         self.expect(400, "InvalidRequest", "GET", "key", "partNumber=1", headers={"range": "bytes=0-1"})
         self.assertEqual(self.part(1, b"x").result, (404, "NoSuchUpload"))
+
+    def test_a_missing_bucket_comes_before_a_missing_upload(self):
+        for method, query in (("PUT", "partNumber=1&uploadId=x"), ("GET", "uploadId=x"), ("DELETE", "uploadId=x"),
+                              ("POST", "uploadId=x")):
+            self.assertEqual(send(method, f"/no-such-bucket/key?{query}", b"").result, (404, "NoSuchBucket"), method)
+            self.expect(404, "NoSuchUpload", method, "key", query)
+
+    def test_checksums_of_parts(self):
+        other = s3.create_multipart_upload(Bucket=self.bucket, Key="key", ChecksumAlgorithm="SHA256")["UploadId"]
+        target = f"partNumber=1&uploadId={other}"
+        sums = {"x-amz-checksum-sha256": b64(hashlib.sha256(b"x").digest())}
+        self.expect(400, "InvalidRequest", "PUT", "key", target, b"x")
+        self.expect(400, "InvalidRequest", "PUT", "key", target, b"x", headers={"x-amz-checksum-crc32": crc32(b"x")})
+        etag = self.expect(200, None, "PUT", "key", target, b"x", headers=sums).headers["etag"]
+        good = f"<ChecksumSHA256>{sums['x-amz-checksum-sha256']}</ChecksumSHA256>"
+        zeros = b64(bytes(32))
+        for sums, result in (("", (400, "InvalidRequest")),
+                             ("<ChecksumSHA256>bad</ChecksumSHA256>", (400, "InvalidArgument")),
+                             (good + f"<ChecksumCRC32>{crc32(b'x')}</ChecksumCRC32>", (400, "InvalidArgument")),
+                             (f"<ChecksumCRC32>{crc32(b'x')}</ChecksumCRC32>", (400, "BadDigest")),
+                             (f"<ChecksumSHA256>{zeros}</ChecksumSHA256>", (400, "InvalidPart")), (good, (200, None))):
+            body = f"<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>{etag}</ETag>{sums}</Part>" \
+                   "</CompleteMultipartUpload>"
+            self.assertEqual(self.complete(body=body, upload=other).result, result, sums)
 
     def test_aborting_twice(self):
         self.expect(204, None, "DELETE", "key", f"uploadId={self.id}")
@@ -706,6 +732,17 @@ class Uploads(Case):
         else:
             self.assertEqual((aborted, completed), ({404: 8}, {200: 8}))
             self.assertEqual(self.read("key"), b"x")
+
+
+class Attributes(Case):
+    def test_headers(self):
+        self.do("PUT", "key", body=b"x")
+        self.expect(400, "InvalidRequest", "GET", "key", "attributes")
+        self.expect(400, "InvalidArgument", "GET", "key", "attributes", headers={"x-amz-object-attributes": "Size"})
+        for limit in ("x", "-1", "1"):
+            reply = self.do("GET", "key", "attributes",
+                            headers={"x-amz-object-attributes": "ObjectSize", "x-amz-max-parts": limit})
+            self.assertIn(b"<ObjectSize>1</ObjectSize>", reply.body, limit)
 
 
 class Versions(Case):

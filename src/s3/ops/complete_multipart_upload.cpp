@@ -10,8 +10,11 @@ namespace {
 
 Result<object::CompletePart> parse_part(XmlNode node) {
   object::CompletePart part;
-  const auto number = parse_number(node.child("PartNumber").text());
-  if (!number || *number < 1 || !node.child("ETag")) return Error{Code::malformed_xml, ""};
+  const std::string text = node.child("PartNumber").text();
+  const bool negative = text.starts_with('-');
+  const auto number = parse_number(negative ? std::string_view(text).substr(1) : text);
+  if (!number || !node.child("ETag")) return Error{Code::malformed_xml, ""};
+  if (negative || *number < 1) return argument_error("PartNumber must be >= 1", "PartNumber", text);
   if (*number > object::kMaxParts) {
     return argument_error("Part number must be an integer between 1 and 10000, inclusive",
                           "partNumber", std::to_string(*number));
@@ -23,9 +26,12 @@ Result<object::CompletePart> parse_part(XmlNode node) {
     const auto algorithm = crypto::parse_checksum(child.name().substr(8));
     if (!algorithm)
       return Error{Code::not_implemented, "The checksum algorithm of a part is not implemented."};
-    if (part.checksum) return Error{Code::malformed_xml, ""};
-    CAIRN_ASSIGN(std::string raw, decode_checksum(*algorithm, child.text()));
-    part.checksum.emplace(*algorithm, std::move(raw));
+    auto raw = decode_checksum(*algorithm, child.text());
+    if (!raw || part.checksum) {
+      return argument_error("Invalid Base64 or multiple checksums present in request", "Checksum",
+                            child.text());
+    }
+    part.checksum.emplace(*algorithm, std::move(*raw));
   }
   return part;
 }
@@ -78,6 +84,9 @@ Answer complete_multipart_upload(Context& c) {
   CAIRN_CO_ASSIGN(object::CompleteRequest complete, parse_head(c));
   auto document = co_await read_document(c, kMaxCompleteBytes, Integrity::only_md5);
   if (!document) co_return std::move(document.error());
+  if (document->empty()) {
+    co_return Error{Code::invalid_request, "You must specify at least one part"};
+  }
   CAIRN_CO_ASSIGN(complete.parts, parse_parts(*document));
   const auto count = static_cast<std::uint32_t>(complete.parts.size());
 
