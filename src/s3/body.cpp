@@ -147,8 +147,7 @@ Result<Body> open_body(Context& context, Integrity integrity) {
       return Error{Code::missing_content_length, "x-amz-decoded-content-length is missing."};
     body.size = parse_number(*text);
     if (!body.size) {
-      return argument_error("Invalid x-amz-decoded-content-length", "x-amz-decoded-content-length",
-                            *text);
+      return Error{Code::missing_content_length, "x-amz-decoded-content-length is not a number."};
     }
   } else if (request.content_length) {
     body.size = request.content_length;

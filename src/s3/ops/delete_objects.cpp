@@ -64,7 +64,9 @@ Result<object::DeleteRequest> prepare(const Context& c, const Entry& entry) {
   object::DeleteRequest remove{
       .bucket = c.bucket(), .key = std::move(key), .conditions = entry.conditions};
   if (!entry.version.empty()) {
-    CAIRN_ASSIGN(remove.version, model::VersionId::parse(entry.version));
+    auto version = model::VersionId::parse(entry.version);
+    if (!version) return Error{Code::no_such_version, ""};  // unlike DeleteObject, as AWS
+    remove.version = *version;
   }
   return remove;
 }

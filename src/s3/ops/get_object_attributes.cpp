@@ -39,13 +39,14 @@ Result<Wanted> parse(const Context& c) {
     *flag = any = true;
   }
   if (!any) {
-    return argument_error(
+    return Error{
+        Code::invalid_request,
         "The x-amz-object-attributes header specifying the attributes to be retrieved is either "
-        "missing or empty",
-        "x-amz-object-attributes", "");
+        "missing or empty"};
   }
-  CAIRN_ASSIGN(wanted.max_parts,
-               parse_limit(c.header("x-amz-max-parts"), "x-amz-max-parts", 1000, 1000));
+  // A limit that is no number is none, as AWS.
+  const auto max_parts = parse_limit(c.header("x-amz-max-parts"), "x-amz-max-parts", 1000, 1000);
+  if (max_parts) wanted.max_parts = *max_parts;
   CAIRN_ASSIGN(wanted.part_marker, parse_limit(c.header("x-amz-part-number-marker"),
                                                "x-amz-part-number-marker", 0, object::kMaxParts));
   return wanted;

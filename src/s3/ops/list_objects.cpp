@@ -1,10 +1,29 @@
+#include "s3/error.h"
 #include "s3/listing.h"
 #include "s3/ops/ops.h"
 
 namespace cairn::s3::ops {
+namespace {
+
+// Taken for nothing, they would have a client read the first page for ever.
+Result<void> refuse_what_version_2_has(const Query& query) {
+  constexpr std::pair<std::string_view, std::string_view> names[] = {
+      {"start-after", "startAfter"}, {"continuation-token", "continuationToken"}};
+  for (const auto& [parameter, name] : names) {
+    if (const auto value = query.get(parameter)) {
+      return argument_error(
+          std::string(name) + " only supported in REST.GET.BUCKET with list-type=2", parameter,
+          *value);
+    }
+  }
+  return {};
+}
+
+}  // namespace
 
 Answer list_objects(Context& c) {
   // 1. What is asked for.
+  CAIRN_CO_TRY(refuse_what_version_2_has(c.query));
   CAIRN_CO_ASSIGN(const ListParameters list, parse_list_parameters(c, "max-keys"));
   const std::string marker(c.query.get_or_empty("marker"));
 
