@@ -91,6 +91,7 @@ enum class Code : std::uint16_t {
   invalid_chunk_size = 172,
   too_many_tags = 173,
   malformed_trailer = 174,
+  illegal_versioning_configuration = 175,
 
   // Who and may.
   access_denied = 200,

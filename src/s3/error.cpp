@@ -167,6 +167,9 @@ constexpr Row kRows[] = {
       "The request contained trailing data that was not well-formed or did not conform to our "
       "published schema.",
       false}},
+    {Code::illegal_versioning_configuration,
+     {"IllegalVersioningConfigurationException", 400, "The Versioning element must be specified",
+      false}},
 
     {Code::access_denied, {"AccessDenied", 403, "Access Denied", true}},
     {Code::signature_does_not_match,

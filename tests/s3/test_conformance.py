@@ -317,9 +317,9 @@ class Documents(Case):
         self.assertEqual(create("<Other/>"), (400, "MalformedXML"))
 
     def test_versioning_documents(self):
-        for body in ("", "<VersioningConfiguration/>",
-                     "<VersioningConfiguration><Status>Other</Status></VersioningConfiguration>"):
+        for body in ("", "<VersioningConfiguration><Status>Other</Status></VersioningConfiguration>"):
             self.expect(400, "MalformedXML", "PUT", "", "versioning", body)
+        self.expect(400, "IllegalVersioningConfigurationException", "PUT", "", "versioning", "<VersioningConfiguration/>")
 
     def test_tags(self):
         s3.put_object(Bucket=self.bucket, Key="key", Body=b"")

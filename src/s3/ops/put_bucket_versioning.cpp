@@ -13,6 +13,7 @@ Result<object::Versioning> parse(std::string_view document) {
   if (const XmlNode mfa = root.child("MfaDelete"); mfa && mfa.text() != "Disabled") {
     return Error{Code::not_implemented, "MFA delete is not implemented."};
   }
+  if (!root.child("Status")) return Error{Code::illegal_versioning_configuration, ""};
   const std::string status = root.child("Status").text();
   if (status == "Enabled") return object::Versioning::enabled;
   if (status == "Suspended") return object::Versioning::suspended;
