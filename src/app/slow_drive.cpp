@@ -64,6 +64,7 @@ class SlowDrive final : public drive::Drive {
   io::Task<void> close() override { return inner_->close(); }
   void retire(std::string reason) override { inner_->retire(std::move(reason)); }
 
+  io::Task<Result<drive::SyncedBatches>> synced() override { return late<&Drive::synced>(); }
   io::Task<Result<drive::PromiseReply>> promise(drive::PromiseRequest request) override {
     return late<&Drive::promise>(std::move(request));
   }
