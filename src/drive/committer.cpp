@@ -121,7 +121,7 @@ void Committer::submit(std::vector<std::unique_ptr<Work>> works) {
 }
 
 void Committer::enqueue(std::unique_ptr<Work> work, Wake& wake) {
-  const bool settles = work->is_settle();
+  const bool settles = work->may_wait();
   const bool first_settle = settles && queue_.size() == urgent_;
   if (first_settle) settle_by_ = std::chrono::steady_clock::now() + kSettleWait;
   urgent_ += settles ? 0 : 1;
@@ -250,7 +250,7 @@ void Committer::settle_round(Works& works) {
     const auto unit = work->unit();
     const bool shared = !unit.empty() && messages.find(unit)->second > 1;
     const bool take =
-        shared && before.insert(unit).second && work->is_settle() && settles.size() < kMostWorks;
+        shared && before.insert(unit).second && work->may_wait() && settles.size() < kMostWorks;
     (take ? settles : rest).push_back(std::move(work));
   }
   works = std::move(rest);
@@ -297,7 +297,7 @@ void Committer::main_round(Works& works) {
     end(applied, core_.failure());
     return;
   }
-  for (const auto& work : applied) batch_size_ += round.needs_sync && !work->is_settle() ? 1 : 0;
+  for (const auto& work : applied) batch_size_ += round.needs_sync && !work->may_wait() ? 1 : 0;
   finish(applied);  // R3
 }
 

@@ -5,7 +5,8 @@
 //
 // Rules
 //  R1  A unit is changed by at most one message of a batch; later ones wait for the next. Order is
-//  kept per unit. R2  settle needs no sync of its own (6.1): it waits a little for a batch that
+//  kept per unit. R2  settle (6.1) and forget (6.3: what is lost of it is found again) need no sync
+//  of their own: they wait a little for a batch that
 //  needs one and goes with it; one that another message of its unit is behind goes ahead of the
 //  batch. Without company it is written unsynced; a sync follows within a second. R3  An answer
 //  goes out after the batch is synced, also a refusal: it may rest on a promise of the same batch.
@@ -51,7 +52,8 @@ class Work {
   virtual std::string_view unit() const {
     return {};
   }  // the unit it reads or changes, if it is one
-  virtual bool is_settle() const { return false; }
+  // It needs no sync of its own, since losing it does no harm: a settle, or a head forgotten.
+  virtual bool may_wait() const { return false; }
   // It rests on what the index says of data, which other messages of a batch may change unseen: it
   // gets a batch of its own.
   virtual bool alone() const { return false; }

@@ -335,8 +335,8 @@ class Drive {
   virtual io::Task<Result<SettleReplies>> settle_all(std::vector<SettleRequest> requests) = 0;
   // One of them.
   io::Task<Result<Refusal>> settle(Fence fence, model::UnitKey unit, Stamp stamp);
-  // Drops the head of an empty unit (6.3); the drive checks that it reports exactly `head`,
-  // settled, no rows, no pendings.
+  // Drops the head of an empty unit (6.3), synced with a batch soon: a head that a crash brings back
+  // is found again. The drive checks that it reports exactly `head`, settled, no rows, no pendings.
   virtual io::Task<Result<Refusal>> forget(Fence fence, model::UnitKey unit, Stamp head) = 0;
 
   // -- reads

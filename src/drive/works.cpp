@@ -97,7 +97,6 @@ Result<void> ForgetWork::apply(Round& round) {
   if (reply_ != Refusal::none) return {};
   CAIRN_ASSIGN(UnitView view, load(round, unit_.encoded()));
   CAIRN_ASSIGN(reply_, forget_unit(round.units, view, head_));
-  round.needs_sync |= reply_ == Refusal::none;
   return {};
 }
 

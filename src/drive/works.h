@@ -77,7 +77,7 @@ class SettleWork final : public Work {
   SettleWork(SettleRequest request, std::shared_ptr<SettleTogether> together, std::size_t index)
       : request_(std::move(request)), together_(std::move(together)), index_(index) {}
   std::string_view unit() const override { return request_.unit.encoded(); }
-  bool is_settle() const override { return true; }
+  bool may_wait() const override { return true; }
   Result<void> apply(Round& round) override;
   void finish(const Error* error) override {
     together_->set(index_, error != nullptr ? Result<Refusal>(*error) : Result<Refusal>(reply_));
@@ -98,6 +98,7 @@ class ForgetWork final : public Answering<Refusal> {
   ForgetWork(Fence fence, model::UnitKey unit, Stamp head)
       : fence_(fence), unit_(std::move(unit)), head_(head) {}
   std::string_view unit() const override { return unit_.encoded(); }
+  bool may_wait() const override { return true; }
   Result<void> apply(Round& round) override;
 
  private:
