@@ -15,7 +15,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (const auto head = decode_head(text)) CAIRN_ASSERT(encode_head(*head).size() == text.size());
   if (const auto pending = decode_pending({1, 2}, text))
     CAIRN_ASSERT(decode_pending({1, 2}, encode_pending(*pending)).has_value());
-  static_cast<void>(decode_journal_row(text, [](const JournalEvent& event) -> Result<void> {
+  static_cast<void>(decode_journal_row(text, [](const JournalEvent& event) -> cairn::Result<void> {
     CAIRN_ASSERT(!event.unit.empty());
     return {};
   }));
