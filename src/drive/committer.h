@@ -4,14 +4,22 @@
 // (protocol.md 3.4), and many commits share one sync.
 //
 // Rules
+//
 //  R1  A unit is changed by at most one message of a batch; later ones wait for the next. Order is
-//  kept per unit. R2  settle (6.1) and forget (6.3: what is lost of it is found again) need no sync
-//  of their own: they wait a little for a batch that
-//  needs one and goes with it; one that another message of its unit is behind goes ahead of the
-//  batch. Without company it is written unsynced; a sync follows within a second. R3  An answer
-//  goes out after the batch is synced, also a refusal: it may rest on a promise of the same batch.
-//  R4  A failed write or sync ends the drive. Nothing is retried. R5  A blob is unlinked only when,
-//  after a sync that covers the loss of its last name, nothing names or pins it (2.6).
+//  kept per unit.
+//
+//  R2  settle (6.1) and forget (6.3) need no sync of their own, since what is lost of them is found
+//  again: they wait a little for a batch that needs one and go with it. One that another message of
+//  its unit is behind goes ahead of the batch. Without company they are written unsynced; a sync
+//  follows within a second.
+//
+//  R3  Any other answer goes out after the batch is synced, also a refusal: it may rest on a
+//  promise of the same batch.
+//
+//  R4  A failed write or sync ends the drive. Nothing is retried.
+//
+//  R5  A blob is unlinked, and a place in the shard log given back, only when, after a sync that
+//  covers the loss of its last name, nothing names or pins it (2.6).
 #pragma once
 
 #include <condition_variable>
