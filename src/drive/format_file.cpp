@@ -9,8 +9,6 @@ namespace {
 
 namespace json = boost::json;
 
-constexpr std::uint32_t kLayoutVersion = 1;
-
 Error corrupt(std::string what) {
   return Error{Code::corrupt, "format.json: " + std::move(what)};
 }
@@ -80,7 +78,7 @@ Result<Format> decode_format(std::string_view text) {
   Format f;
   const auto version = number_of(object, "layout_version", UINT32_MAX);
   if (!version) return corrupt("it has no layout_version");
-  if (*version != kLayoutVersion)
+  if (*version < 1 || *version > kLayoutVersion)
     return corrupt("layout version " + std::to_string(*version) +
                    " is not known to this version of Cairn");
   const auto drive = text_of(object, "drive"), cluster = text_of(object, "cluster"),

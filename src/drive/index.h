@@ -93,6 +93,9 @@ class Index {
   virtual std::unique_ptr<Batch> batch() = 0;
   virtual Result<void> write(Batch& batch, bool sync) = 0;
   virtual Result<void> sync() = 0;
+  // Everything goes to where the next open has it at once, without a log. Called last, if at all:
+  // afterwards only readers are used.
+  virtual Result<void> close() { return {}; }
   // Each call of it sees the newest state; calls do not see the same state.
   virtual std::unique_ptr<Reader> latest(Reads reads) = 0;
   // Sees the state as of this call. Blocking.
@@ -104,9 +107,8 @@ struct IndexOptions {
   std::uint64_t memtable_bytes = 32ull << 20;
   bool sync = true;  // false: writes are not synced, whatever is asked
 };
-// Opens or makes a RocksDB index in `path`. Errors say what is wrong: corrupt when the log is
-// damaged in its middle (what was acknowledged would be missing), already_exists when another
-// process has it open.
+// Opens or makes a RocksDB index in `path`. Errors say what is wrong: corrupt when the log lacks
+// what was acknowledged, already_exists when another process has it open.
 Result<std::unique_ptr<Index>> open_rocksdb_index(const std::string& path,
                                                   const IndexOptions& options);
 

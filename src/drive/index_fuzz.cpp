@@ -3,7 +3,7 @@
 #include "drive/format_file.h"
 #include "drive/layout.h"
 #include "drive/pending_journal.h"
-#include "drive/wal_check.h"
+#include "drive/write_ahead_log.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace cairn::drive;
@@ -22,6 +22,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   static_cast<void>(decode_partition(std::string_view("p\0\0\0\1", 5), text));
   static_cast<void>(decode_ref(text));
   static_cast<void>(decode_format(text));
-  static_cast<void>(scan_wal(text));
+  static_cast<void>(decode_wal_record(text, 0));
   return 0;
 }

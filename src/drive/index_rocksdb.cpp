@@ -11,10 +11,10 @@
 #include <rocksdb/write_batch.h>
 
 #include "base/assert.h"
-#include "base/log.h"
+#include "drive/codec.h"
 #include "drive/index.h"
 #include "drive/layout.h"
-#include "drive/wal_check.h"
+#include "drive/write_ahead_log.h"
 
 namespace cairn::drive {
 namespace {
@@ -138,7 +138,8 @@ void Rocks::tidy(Family family, std::uint64_t passed, const std::string& first,
     rdb::FlushOptions options;
     options.wait = false;
     options.allow_write_stall = true;
-    db->Flush(options, handle).PermitUncheckedError();  // a write meets what is wrong, too
+    // All families, as files always hold a prefix of the batches (write_ahead_log.h, L3).
+    db->Flush(options, handles).PermitUncheckedError();  // a write meets what is wrong, too
   }
   const rdb::Slice begin = slice(first), end = slice(last);
   rdb::experimental::SuggestCompactRange(db, handle, &begin, last.empty() ? nullptr : &end)
@@ -242,28 +243,60 @@ class RocksReader final : public Reader {
   rdb::ReadOptions options_;
 };
 
+// The number of the newest batch, in the default family.
+constexpr std::string_view kAppliedKey = "applied";
+
+std::string encode_applied(std::uint64_t number) {
+  Writer w(8);
+  w.u64(number);
+  return w.take();
+}
+
+// Of the newest batch that is in files with all before it.
+Result<std::uint64_t> applied_in_files(Rocks& rocks) {
+  rdb::ReadOptions options;
+  options.read_tier = rdb::kPersistedTier;
+  std::string value;
+  const auto status = rocks.db->Get(options, rocks.handles.front(), slice(kAppliedKey), &value);
+  if (status.IsNotFound()) return std::uint64_t{0};
+  if (!status.ok()) return error_of(status);
+  Decoder in(value);
+  const std::uint64_t number = in.u64();
+  if (!in.ok()) return Error{Code::corrupt, "index: the number of the newest batch is damaged"};
+  return number;
+}
+
+Result<void> apply(Rocks& rocks, rdb::WriteBatch& batch) {
+  rdb::WriteOptions options;
+  options.disableWAL = true;  // the log is Cairn's own
+  const auto status = rocks.db->Write(options, &batch);
+  if (!status.ok()) return error_of(status);
+  return {};
+}
+
 class RocksIndex final : public Index {
  public:
-  RocksIndex(std::shared_ptr<Rocks> rocks, bool sync) : rocks_(std::move(rocks)), sync_(sync) {}
+  RocksIndex(std::shared_ptr<Rocks> rocks, std::unique_ptr<WriteAheadLog> log,
+             std::uint64_t log_bytes)
+      : rocks_(std::move(rocks)), log_(std::move(log)), log_bytes_(log_bytes) {}
   std::unique_ptr<Batch> batch() override { return std::make_unique<RocksBatch>(rocks_->families); }
   Result<void> write(Batch& batch, bool sync) override {
     auto& native = static_cast<RocksBatch&>(batch).native();
-    rdb::WriteOptions options;
-    options.sync = sync && sync_;
-    // So that a damaged log tells whether what is damaged had been acknowledged (wal_check.h).
-    native.PutLogData(slice(synced_marker(synced_through_)));
-    const auto status = rocks_->db->Write(options, &native);
-    if (!status.ok()) return error_of(status);
-    if (options.sync) synced_through_ = rocks_->db->GetLatestSequenceNumber();
-    return {};
+    const std::string number = encode_applied(log_->last() + 1);
+    const auto added = native.Put(rocks_->handles.front(), slice(kAppliedKey), slice(number));
+    CAIRN_ASSERT(added.ok());
+    CAIRN_TRY(log_->append(native.Data(), sync));
+    CAIRN_TRY(apply(*rocks_, native));
+    return trim_log();
   }
-  Result<void> sync() override {
-    if (!sync_) return {};
-    const auto sequence = rocks_->db->GetLatestSequenceNumber();
-    const auto status = rocks_->db->SyncWAL();
-    if (!status.ok()) return error_of(status);
-    synced_through_ = sequence;
-    return {};
+  Result<void> sync() override { return log_->sync(); }
+  Result<void> close() override {
+    CAIRN_TRY(log_->sync());
+    CAIRN_TRY(flush(true));
+    CAIRN_ASSIGN(const std::uint64_t applied, applied_in_files(*rocks_));
+    if (applied != log_->last())
+      return Error{Code::internal, "index: its files lack batches after a flush"};
+    return log_->remove();
   }
   std::unique_ptr<Reader> latest(Reads reads) override {
     return std::make_unique<RocksReader>(rocks_, reads, false);
@@ -273,21 +306,45 @@ class RocksIndex final : public Index {
   }
 
  private:
+  // As a rule memtables are full and written out before the log is.
+  Result<void> trim_log() {
+    const std::uint64_t in_use = log_->bytes_in_use();
+    if (in_use <= log_bytes_ || in_use == trimmed_at_) return {};
+    CAIRN_ASSIGN(const std::uint64_t applied, applied_in_files(*rocks_));
+    log_->release(applied);
+    if (log_->bytes_in_use() > log_bytes_) {
+      const bool wait = log_->bytes_in_use() > 2 * log_bytes_;
+      CAIRN_TRY(flush(wait));
+      if (wait) {
+        CAIRN_ASSIGN(const std::uint64_t now, applied_in_files(*rocks_));
+        log_->release(now);
+      }
+    }
+    trimmed_at_ = log_->bytes_in_use();
+    return {};
+  }
+  Result<void> flush(bool wait) {
+    rdb::FlushOptions options;
+    options.wait = wait;
+    options.allow_write_stall = true;
+    const auto status = rocks_->db->Flush(options, rocks_->handles);
+    if (!status.ok()) return error_of(status);
+    return {};
+  }
+
   std::shared_ptr<Rocks> rocks_;
-  const bool sync_;
-  std::uint64_t synced_through_ = 0;  // the committer's
+  std::unique_ptr<WriteAheadLog> log_;
+  const std::uint64_t log_bytes_;  // from here on the index is asked to write out what it holds
+  std::uint64_t trimmed_at_ = 0;
 };
 
 rdb::DBOptions database_options(const IndexOptions& o) {
   rdb::DBOptions options;
   options.create_if_missing = true;
   options.create_missing_column_families = true;
-  options.wal_recovery_mode = rdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
-  options.track_and_verify_wals_in_manifest = true;  // a log that vanished is noticed
-  options.recycle_log_file_num = 0;
+  options.atomic_flush = true;                 // files hold a prefix of the batches
+  options.avoid_flush_during_shutdown = true;  // close() does that, and only after a whole life
   options.db_write_buffer_size = o.memtable_bytes;
-  // What a mount has to read again, at about 150 MB per second.
-  options.max_total_wal_size = o.memtable_bytes;
   options.max_background_jobs = 2;
   options.max_open_files = 1000;
   options.bytes_per_sync = 1 << 20;
@@ -369,33 +426,27 @@ rdb::Status open_database(const rdb::DBOptions& options, const std::string& path
 }  // namespace
 
 Result<std::unique_ptr<Index>> open_rocksdb_index(const std::string& path, const IndexOptions& o) {
-  auto options = database_options(o);
   rdb::LRUCacheOptions cache_options;
   cache_options.capacity = o.block_cache_bytes;
   cache_options.high_pri_pool_ratio = 0.5;
   const auto cache = rdb::NewLRUCache(cache_options);
   auto rocks = std::make_shared<Rocks>();
-  auto status = open_database(options, path, o, cache, *rocks);
-  if (status.IsCorruption()) {
-    // A power cut may leave the end of the log torn in any way; damage before the end is another
-    // thing.
-    CAIRN_ASSIGN(const WalCheck check, check_wal(path));
-    if (check.verdict == WalCheck::Verdict::damaged)
-      return Error{Code::corrupt, "the log of the index is damaged at " + check.where +
-                                      ", in what was acknowledged: the drive must be replaced"};
-    if (check.verdict == WalCheck::Verdict::torn) {
-      log::warn(
-          "the log of an index ends in writes that a crash cut short; they were never acknowledged",
-          {{"path", path}, {"at", check.where}});
-      options.wal_recovery_mode = rdb::WALRecoveryMode::kPointInTimeRecovery;
-      status = open_database(options, path, o, cache, *rocks);
-    }
-  }
+  const auto status = open_database(database_options(o), path, o, cache, *rocks);
   if (status.IsIOError() && status.ToString().find("lock") != std::string::npos)
     return Error{Code::already_exists, "another process has the index open: " + status.ToString()};
   if (!status.ok()) return error_of(status);
   for (std::size_t i = 0; i < kFamilies; ++i) rocks->families[i] = rocks->handles[i + 1];
-  return std::unique_ptr<Index>(std::make_unique<RocksIndex>(std::move(rocks), o.sync));
+  std::string identity;
+  const auto identified = rocks->db->GetDbIdentity(identity);
+  if (!identified.ok()) return error_of(identified);
+  CAIRN_ASSIGN(const std::uint64_t applied, applied_in_files(*rocks));
+  CAIRN_ASSIGN(auto log, WriteAheadLog::open(path + "/wal", identity, applied, {.sync = o.sync},
+                                             [&](std::uint64_t, std::string_view batch) {
+                                               rdb::WriteBatch native{std::string(batch)};
+                                               return apply(*rocks, native);
+                                             }));
+  return std::unique_ptr<Index>(
+      std::make_unique<RocksIndex>(std::move(rocks), std::move(log), o.memtable_bytes));
 }
 
 }  // namespace cairn::drive

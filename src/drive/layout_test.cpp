@@ -196,7 +196,7 @@ TEST(FormatTest, RoundTripsAndNoticesEdits) {
   for (std::size_t cut = 0; cut + 3 < text.size(); ++cut)
     EXPECT_FALSE(decode_format(text.substr(0, cut)));
   std::string newer = text;
-  newer.replace(newer.find("\"layout_version\": 1"), 19, "\"layout_version\": 2");
+  newer.replace(newer.find("\"layout_version\": 2"), 19, "\"layout_version\": 3");
   const auto refused = decode_format(newer);
   ASSERT_FALSE(refused);
   EXPECT_NE(refused.error().message.find("not known"), std::string::npos);

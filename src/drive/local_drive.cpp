@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/assert.h"
+#include "base/log.h"
 #include "drive/blob_store.h"
 #include "drive/local_drive_impl.h"
 #include "drive/sweep.h"
@@ -114,6 +115,11 @@ io::Task<void> close_core(std::shared_ptr<Core> core) {
     return true;
   });
   co_await core->background.close();
+  if (core->failed()) co_return;
+  const auto closed = co_await core->pool.run([c] { return c->index->close(); });
+  if (!closed)  // the next mount reads its log
+    log::warn("the index of a drive could not be closed",
+              {{"path", core->path}, {"reason", closed.error().message}});
 }
 
 }  // namespace

@@ -16,9 +16,12 @@
 
 namespace cairn::drive {
 
+// Written. Version 1, whose index had RocksDB's log, is read as well: a mount makes it this one.
+inline constexpr std::uint32_t kLayoutVersion = 2;
+
 // format.json. Written once at creation, and at each mount (generation).
 struct Format {
-  std::uint32_t layout_version = 1;
+  std::uint32_t layout_version = kLayoutVersion;
   model::DriveId drive{};
   model::ClusterId cluster{};
   std::uint64_t generation = 0;  // raised at each mount (7.4)

@@ -185,6 +185,7 @@ io::Task<Result<void>> format_drive(io::FileSystem& files, std::string path, For
 io::Task<Result<MountedFormat>> mount_format(io::FileSystem& files, std::string path) {
   CAIRN_CO_ASSIGN(Format format, co_await read_format(files, path));
   ++format.generation;
+  format.layout_version = kLayoutVersion;
   auto raised = co_await files.replace_file(at(path, kFormatName), encode_format(format));
   if (!raised) {
     if (is_read_only_error(raised.error()))

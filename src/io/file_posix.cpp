@@ -51,6 +51,37 @@ auto retry(F call) -> decltype(call()) {
   }
 }
 
+Result<SpaceInfo> space_blocking(const std::string& path) {
+  struct statvfs info;
+  const int rc = retry([&] { return ::statvfs(path.c_str(), &info); });
+  if (rc != 0) return errno_error(errno, "statvfs", path);
+  return SpaceInfo{static_cast<std::uint64_t>(info.f_blocks) * info.f_frsize,
+                   static_cast<std::uint64_t>(info.f_bavail) * info.f_frsize};
+}
+
+// Removes `n` written bytes (and empty pieces) from the front.
+void consume(std::vector<Bytes>& data, std::size_t n) {
+  std::size_t done = 0;
+  while (done < data.size() && n >= data[done].size()) n -= data[done++].size();
+  data.erase(data.begin(), data.begin() + static_cast<std::ptrdiff_t>(done));
+  if (!data.empty()) data.front() = data.front().subspan(n);
+}
+
+}  // namespace
+
+Error errno_error(int error, std::string_view operation, std::string_view path) {
+  std::string message(operation);
+  message += ' ';
+  message += path;
+  message += ": ";
+  message += std::generic_category().message(error);
+  return {code_of(error), std::move(message)};
+}
+
+Descriptor::~Descriptor() {
+  ::close(fd_);
+}
+
 Result<void> remove_blocking(const std::string& path) {
   if (::unlink(path.c_str()) == 0) return {};
   int error = errno;
@@ -106,14 +137,6 @@ Result<std::vector<DirectoryEntry>> list_blocking(const std::string& path) {
   return entries;
 }
 
-Result<SpaceInfo> space_blocking(const std::string& path) {
-  struct statvfs info;
-  const int rc = retry([&] { return ::statvfs(path.c_str(), &info); });
-  if (rc != 0) return errno_error(errno, "statvfs", path);
-  return SpaceInfo{static_cast<std::uint64_t>(info.f_blocks) * info.f_frsize,
-                   static_cast<std::uint64_t>(info.f_bavail) * info.f_frsize};
-}
-
 // The file once more, past the page cache; null where that is not offered. `fd`: it is open
 // already.
 DescriptorRef open_direct(const std::string& path, int fd) {
@@ -127,29 +150,6 @@ DescriptorRef open_direct(const std::string& path, int fd) {
   }
   const int direct = retry([&] { return ::open(path.c_str(), O_WRONLY | O_DIRECT | O_CLOEXEC); });
   return direct < 0 ? nullptr : std::make_shared<Descriptor>(direct, path);
-}
-
-// Removes `n` written bytes (and empty pieces) from the front.
-void consume(std::vector<Bytes>& data, std::size_t n) {
-  std::size_t done = 0;
-  while (done < data.size() && n >= data[done].size()) n -= data[done++].size();
-  data.erase(data.begin(), data.begin() + static_cast<std::ptrdiff_t>(done));
-  if (!data.empty()) data.front() = data.front().subspan(n);
-}
-
-}  // namespace
-
-Error errno_error(int error, std::string_view operation, std::string_view path) {
-  std::string message(operation);
-  message += ' ';
-  message += path;
-  message += ": ";
-  message += std::generic_category().message(error);
-  return {code_of(error), std::move(message)};
-}
-
-Descriptor::~Descriptor() {
-  ::close(fd_);
 }
 
 Result<OpenFile> open_blocking(const std::string& path, FileSystem::Open mode) {

@@ -45,6 +45,13 @@ Result<OpenFile> open_blocking(const std::string& path, FileSystem::Open mode);
 Result<std::size_t> read_blocking(const Descriptor& file, std::uint64_t offset, MutableBytes into);
 Result<void> write_blocking(OpenFile file, std::uint64_t offset, std::vector<Bytes> data);
 Result<void> sync_blocking(const Descriptor& file);
+Result<void> remove_blocking(const std::string& path);          // a file or an empty directory
+Result<void> make_directory_blocking(const std::string& path);  // fine if it is there
+Result<void> sync_directory_blocking(const std::string& path);
+Result<std::vector<DirectoryEntry>> list_blocking(const std::string& path);
+// The file at `path`, open as `fd`, past the page cache; null where the file system does not offer
+// that.
+DescriptorRef open_direct(const std::string& path, int fd);
 // What the page cache holds of the range, from its beginning, without waiting for the disk.
 std::size_t read_cached(const Descriptor& file, std::uint64_t offset, MutableBytes into);
 // Fine where the file system cannot.
