@@ -40,7 +40,8 @@ io::Task<Result<std::size_t>> fill_room(io::MutableBytes room, io::ByteSource& b
 }
 
 // Fills the writer until the body ends or `size` bytes are there. A buffer is handed over as a
-// whole and settled: until then its bytes can be hashed along with other bodies'.
+// whole and settled when the next is full: until then its bytes can be hashed along with other
+// bodies'.
 io::Task<Result<void>> fill(store::DataWriter& writer, io::ByteSource& body,
                             std::optional<std::uint64_t> size, std::uint64_t limit,
                             BodyHasher& hasher) {
@@ -54,11 +55,15 @@ io::Task<Result<void>> fill(store::DataWriter& writer, io::ByteSource& body,
     total += filled;
     if (filled < room.size() && size) co_return incomplete_body();
     if (filled > 0) {
-      co_await hasher.settle();
-      CAIRN_CO_TRY(co_await writer.advance(filled));
+      CAIRN_CO_ASSIGN(auto buffer, co_await writer.advance(filled));
+      co_await hasher.settle(std::move(buffer), !writer.is_short_of_memory());
     }
-    if (filled < room.size()) co_return Result<void>{};
+    if (filled < room.size()) {
+      co_await hasher.settle_all();
+      co_return Result<void>{};
+    }
   }
+  co_await hasher.settle_all();
   co_return co_await expect_end(body);
 }
 
@@ -80,11 +85,12 @@ io::Task<Result<void>> pour(store::DataWriter& writer, io::SliceSource& source, 
         std::memcpy(room.data(), bytes.data(), n);
         bytes = bytes.subspan(n);
         hasher.update(room.first(n));
-        co_await hasher.settle();
-        CAIRN_CO_TRY(co_await writer.advance(n));
+        CAIRN_CO_ASSIGN(auto buffer, co_await writer.advance(n));
+        co_await hasher.settle(std::move(buffer), !writer.is_short_of_memory());
       }
     }
   }
+  co_await hasher.settle_all();
   co_return Result<void>{};
 }
 

@@ -17,15 +17,21 @@ HashStage::Stream::~Stream() {
 
 void HashStage::Stream::add(io::Bytes bytes) {
   CAIRN_ASSERT(!waiting_);
-  if (pending_.empty()) {
-    pending_ = bytes;
-  } else if (pending_.data() + pending_.size() == bytes.data()) {
-    pending_ = {pending_.data(), pending_.size() + bytes.size()};
+  if (bytes.empty()) return;
+  Pending* const last = pending_.empty() || pending_.back().closed ? nullptr : &pending_.back();
+  if (last != nullptr && last->bytes.data() + last->bytes.size() == bytes.data()) {
+    last->bytes = {last->bytes.data(), last->bytes.size() + bytes.size()};
   } else {
-    hash_alone();
-    pending_ = bytes;
+    if (last != nullptr) hash_alone();
+    pending_.push_back({bytes});
   }
   if (stage_->lonely()) hash_alone();  // now, while they are in the cache
+}
+
+void HashStage::Stream::keep(std::shared_ptr<const void> buffer) {
+  if (pending_.empty() || pending_.back().closed) return;
+  pending_.back().buffer = std::move(buffer);
+  pending_.back().closed = true;
 }
 
 crypto::Md5Digest HashStage::Stream::digest() {
@@ -33,24 +39,37 @@ crypto::Md5Digest HashStage::Stream::digest() {
   return crypto::md5_finish(state_);
 }
 
-bool HashStage::Stream::settled_at_once() {
-  if (pending_.empty()) return true;
+bool HashStage::Stream::settled_at_once(std::size_t buffers) {
+  if (pending_.size() <= buffers) return true;
   if (!stage_->lonely()) return false;
   hash_alone();
   return true;
 }
 
 void HashStage::Stream::hash_alone() {
-  if (pending_.empty()) return;
-  const crypto::Md5Piece piece{&state_, std::exchange(pending_, {})};
-  crypto::md5_update({&piece, 1});
-  ++stage_->counts_.alone;
+  while (!pending_.empty()) {
+    const crypto::Md5Piece piece = take(pending_.front().bytes.size());
+    crypto::md5_update({&piece, 1});
+    taken();
+    ++stage_->counts_.alone;
+  }
 }
 
-void HashStage::enter(Stream& stream, std::coroutine_handle<> h) {
+crypto::Md5Piece HashStage::Stream::take(std::size_t most) {
+  io::Bytes& oldest = pending_.front().bytes;
+  const io::Bytes now = oldest.first(std::min(most, oldest.size()));
+  oldest = oldest.subspan(now.size());
+  return {&state_, now};
+}
+
+void HashStage::Stream::taken() {
+  if (pending_.front().bytes.empty()) pending_.pop_front();
+}
+
+void HashStage::enter(Stream& stream, std::size_t buffers, std::coroutine_handle<> h) {
   CAIRN_ASSERT(io::Executor::current_or_null() == &executor_ && !stream.waiting_);
   stream.waiting_ = true;
-  waiters_.push_back({&stream, h});
+  waiters_.push_back({&stream, buffers, h});
   post_run();
 }
 
@@ -67,25 +86,32 @@ void HashStage::run() {
   waiters_.erase(waiters_.begin(), waiters_.begin() + taken);
 
   std::vector<crypto::Md5Piece> pieces;
+  std::vector<Stream*> along;
   std::size_t longest = 0;
   for (const Waiter& waiter : due) {
-    longest = std::max(longest, waiter.stream->pending_.size());
-    pieces.push_back({&waiter.stream->state_, std::exchange(waiter.stream->pending_, {})});
+    const std::size_t oldest = waiter.stream->pending_.front().bytes.size();
+    longest = std::max(longest, oldest);
+    pieces.push_back(waiter.stream->take(oldest));
   }
   // The others come along as far as the longest of those that wait: up to there they are for free.
   for (auto at = streams_.begin(); at != streams_.end() && pieces.size() < lanes_; ++at) {
     Stream& other = **at;
     if (other.waiting_ || other.pending_.empty()) continue;
-    const io::Bytes now = other.pending_.first(std::min(longest, other.pending_.size()));
-    other.pending_ = other.pending_.subspan(now.size());
-    pieces.push_back({&other.state_, now});
+    along.push_back(&other);
+    pieces.push_back(other.take(longest));
   }
   crypto::md5_update(pieces);
 
   ++counts_.runs;
-  counts_.settled += due.size();
-  counts_.along += pieces.size() - due.size();
+  counts_.along += along.size();
+  for (Stream* const other : along) other->taken();
   for (const Waiter& waiter : due) {
+    waiter.stream->taken();
+    if (waiter.stream->pending_.size() > waiter.buffers) {
+      waiters_.push_back(waiter);
+      continue;
+    }
+    ++counts_.settled;
     waiter.stream->waiting_ = false;
     executor_.post([h = waiter.coroutine] { h.resume(); });
   }

@@ -1,14 +1,15 @@
 // MD5 of the bodies that flow in on one executor, hashed side by side (crypto/md5_lanes.h).
 //
-// A body's bytes wait in the buffer that they were read into until that buffer has to be given
-// away; then its stream settles. If others are around, the stream waits one turn of the executor,
-// in which whoever is ready too joins in, and what is pending of all the others is hashed along:
-// lanes that would be idle cost nothing. A stream that is alone is hashed at once, as its bytes
-// come.
+// A body's bytes wait in the buffers that they were read into: as a rule a full one, which is on
+// its way to the drives meanwhile, and the one that fills. When that is full too, the stream
+// settles the older. If others are around, the stream waits one turn of the executor, in which
+// whoever is ready too joins in, and what is pending of all the others is hashed along: lanes that
+// would be idle cost nothing, and with a buffer in hand nearly everybody has something to bring. A
+// stream that is alone is hashed at once, as its bytes come.
 //
 // Threads: everything of a stage belongs to the executor it was made for; HashStages::here() is
-// thread-safe and without locks. Memory: nothing is copied; one run works on as many streams as
-// there are lanes, so it is as bounded as the buffers of that many bodies. No timers.
+// thread-safe and without locks. Memory: nothing is copied; a stream keeps one buffer longer than
+// the drives need it, and none when its owner says so. No timers.
 #pragma once
 
 #include <atomic>
@@ -58,29 +59,42 @@ class HashStage : public std::enable_shared_from_this<HashStage> {
     Stream(const Stream&) = delete;
     Stream& operator=(const Stream&) = delete;
 
-    // The next bytes. They stay as they are until the stream has settled.
+    // The next bytes. They stay as they are until they are hashed.
     void add(io::Bytes bytes);
+    // What was added since the last call stays as it is as long as `buffer` is held: the stream
+    // holds it until it is hashed.
+    void keep(std::shared_ptr<const void> buffer);
 
-    // Waits until everything added is hashed.
+    // Waits until all but the newest `buffers`, as keep() divided them, are hashed.
     struct Settle {
       Stream& stream;
-      bool await_ready() const { return stream.settled_at_once(); }
-      void await_suspend(std::coroutine_handle<> h) { stream.stage_->enter(stream, h); }
+      std::size_t buffers;
+      bool await_ready() const { return stream.settled_at_once(buffers); }
+      void await_suspend(std::coroutine_handle<> h) { stream.stage_->enter(stream, buffers, h); }
       void await_resume() const {}
     };
-    Settle settle() { return Settle{*this}; }
+    Settle settle(std::size_t buffers) { return Settle{*this, buffers}; }
 
     // Of all that was added; what has not settled is hashed now.
     crypto::Md5Digest digest();
 
    private:
     friend class HashStage;
-    bool settled_at_once();
+    struct Pending {
+      io::Bytes bytes;
+      std::shared_ptr<const void> buffer{};
+      bool closed = false;  // keep() was called
+    };
+    bool settled_at_once(std::size_t buffers);
     void hash_alone();
+    // The oldest bytes, `most` of them at most, as hashed from now on.
+    crypto::Md5Piece take(std::size_t most);
+    // Lets go of what take() took.
+    void taken();
 
     std::shared_ptr<HashStage> stage_;
     crypto::Md5State state_{};
-    io::Bytes pending_{};
+    std::deque<Pending> pending_{};  // oldest first; none is empty but between take() and taken()
     bool waiting_ = false;
   };
 
@@ -93,11 +107,12 @@ class HashStage : public std::enable_shared_from_this<HashStage> {
  private:
   struct Waiter {
     Stream* stream;
+    std::size_t buffers;  // may stay
     std::coroutine_handle<> coroutine;
   };
   // There is nobody to be hashed along with, or this machine cannot.
   bool lonely() const { return present_ <= 1 || lanes_ <= 1; }
-  void enter(Stream& stream, std::coroutine_handle<> h);
+  void enter(Stream& stream, std::size_t buffers, std::coroutine_handle<> h);
   void post_run();
   void run();
 

@@ -22,34 +22,49 @@ std::string random_text(std::mt19937_64& rng, std::size_t size) {
   return text;
 }
 
-// One body: bytes come in pieces into a buffer that is overwritten once the stream has settled.
+// A buffer that is overwritten when nobody holds it any more.
+class Buffer {
+ public:
+  explicit Buffer(std::size_t bytes) : bytes_(bytes) {}
+  ~Buffer() {
+    // So that a reader of it is noticed (and not optimized away).
+    for (volatile std::byte& b : bytes_) b = std::byte{0xEE};
+  }
+  io::MutableBytes bytes() { return bytes_; }
+
+ private:
+  std::vector<std::byte> bytes_;
+};
+
+// One body: bytes come in pieces into buffers, of which one may wait while the next one fills.
 struct Body {
   std::string text{};
   std::size_t buffer_bytes = 0;
   std::vector<std::size_t> pieces{};  // sizes, over and over
+  std::size_t stay = 0;               // full buffers that may wait
   std::optional<crypto::Md5Digest> digest{};
 };
 
 io::Task<bool> receive(std::shared_ptr<HashStage> stage, Body& body) {
   const HashStage::Presence presence(stage);
-  std::vector<std::byte> buffer(body.buffer_bytes);
+  auto buffer = std::make_shared<Buffer>(body.buffer_bytes);
   HashStage::Stream stream(stage);
   std::size_t done = 0, filled = 0, piece = 0;
   while (done < body.text.size()) {
     co_await io::sleep_for(io::Duration{1});
-    const std::size_t n = std::min({body.text.size() - done, buffer.size() - filled,
+    const std::size_t n = std::min({body.text.size() - done, body.buffer_bytes - filled,
                                     body.pieces[piece++ % body.pieces.size()]});
-    std::copy_n(io::as_bytes(body.text).data() + done, n, buffer.data() + filled);
-    stream.add(io::Bytes(buffer).subspan(filled, n));
+    std::copy_n(io::as_bytes(body.text).data() + done, n, buffer->bytes().data() + filled);
+    stream.add(buffer->bytes().subspan(filled, n));
     done += n;
     filled += n;
-    if (filled < buffer.size()) continue;
-    co_await stream.settle();
-    std::ranges::fill(buffer, std::byte{0xEE});
+    if (filled < body.buffer_bytes) continue;
+    stream.keep(std::exchange(buffer, std::make_shared<Buffer>(body.buffer_bytes)));
+    co_await stream.settle(body.stay);
     filled = 0;
   }
-  co_await stream.settle();
-  std::ranges::fill(buffer, std::byte{0xEE});
+  co_await stream.settle(0);
+  buffer.reset();
   body.digest = stream.digest();
   co_return true;
 }
@@ -59,6 +74,7 @@ std::vector<Body> random_bodies(std::mt19937_64& rng, std::size_t count, std::si
   for (Body& body : bodies) {
     body.text = random_text(rng, rng() % most);
     body.buffer_bytes = 1 + rng() % 3'000;
+    body.stay = rng() % 3;
     for (int i = 0; i < 5; ++i) body.pieces.push_back(1 + rng() % 1'500);
   }
   return bodies;
@@ -141,7 +157,7 @@ TEST(HashStage, OthersComeAlong) {
   HashStage::Stream first(stage), second(stage);
   struct Run {
     static io::Task<bool> settle(HashStage::Stream& stream) {
-      co_await stream.settle();
+      co_await stream.settle(0);
       co_return true;
     }
   };
@@ -172,7 +188,7 @@ TEST(HashStage, ADroppedStreamIsForgotten) {
   stays.add(io::as_bytes(text));
   struct Run {
     static io::Task<bool> settle(HashStage::Stream& stream) {
-      co_await stream.settle();
+      co_await stream.settle(0);
       co_return true;
     }
   };

@@ -17,6 +17,11 @@ void BodyHasher::update(io::Bytes bytes) {
   size_ += bytes.size();
 }
 
+HashStage::Stream::Settle BodyHasher::settle(std::shared_ptr<const void> buffer, bool may_stay) {
+  md5_.keep(std::move(buffer));
+  return md5_.settle(may_stay ? 1 : 0);
+}
+
 BodyDigest BodyHasher::finish() {
   BodyDigest digest;
   digest.size = size_;

@@ -29,9 +29,13 @@ class BodyHasher {
   // `keep`: the checksum that is stored. `verify`: another one that the client stated, if any.
   BodyHasher(std::shared_ptr<HashStage> stage, crypto::Checksum keep,
              std::optional<crypto::Checksum> verify);
-  // `bytes` stay as they are until the next settle() or finish(): MD5 waits for company.
+  // `bytes` stay as they are until the buffer that they are in is settled: MD5 waits for company.
   void update(io::Bytes bytes);
-  HashStage::Stream::Settle settle() { return md5_.settle(); }
+  // The buffer that was filled is done with; it is held as long as needed. Waits until the one
+  // before it is settled, or also this one unless `may_stay`.
+  HashStage::Stream::Settle settle(std::shared_ptr<const void> buffer, bool may_stay);
+  // Waits until all bytes are hashed, in company if there is any.
+  HashStage::Stream::Settle settle_all() { return md5_.settle(0); }
   BodyDigest finish();  // REQUIRES: called once
 
  private:

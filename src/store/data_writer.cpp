@@ -75,17 +75,22 @@ class StagedWriter : public DataWriter {
     co_return block_->bytes().subspan(filled_, capacity_ - filled_);
   }
 
-  io::Task<Result<void>> advance(std::size_t bytes) override {
+  io::Task<Result<std::shared_ptr<const void>>> advance(std::size_t bytes) override {
     if (error_) co_return Error{*error_};
-    if (bytes == 0) co_return Result<void>{};
+    if (bytes == 0) co_return std::shared_ptr<const void>{};
     if (!block_ || filled_ == capacity_)
       co_return fail(Error{Code::invalid_argument, "the data is longer than was announced"});
     CAIRN_ASSERT(bytes <= capacity_ - filled_);
     filled_ += bytes;
+    std::shared_ptr<const void> held = block_;
     if (!writers_ && received() > inline_limit_) start();
     if (writers_ && filled_ == capacity_) submit();
-    co_return Result<void>{};
+    co_return held;
   }
+
+  // Blocks that were held since this said no are a part of the memory at most, so whoever waits for
+  // a block while holding one gets it from those who hold none.
+  bool is_short_of_memory() const override { return is_crowded(context_.memory); }
 
   io::Task<Result<void>> finish(PutVersion& into) override {
     if (error_) co_return Error{*error_};

@@ -108,8 +108,10 @@ class DataWriter {
   virtual ~DataWriter() = default;  // without finish(): what was staged is discarded
   // Room for the next bytes; never empty. Valid until advance().
   virtual io::Task<Result<io::MutableBytes>> buffer() = 0;
-  // `bytes` of the buffer are filled.
-  virtual io::Task<Result<void>> advance(std::size_t bytes) = 0;
+  // `bytes` of the buffer are filled. They stay as they are while what it returns is held; whoever
+  // holds it longer than until the next call asks is_short_of_memory() first.
+  virtual io::Task<Result<std::shared_ptr<const void>>> advance(std::size_t bytes) = 0;
+  virtual bool is_short_of_memory() const = 0;
   // All data is staged: blobs synced on at least W drives, or held inline for the commit. Fills
   // record.data_kind, record.data and record.size of the intent, and its inline shards.
   virtual io::Task<Result<void>> finish(PutVersion& into) = 0;

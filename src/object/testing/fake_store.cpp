@@ -50,14 +50,15 @@ class FakeStore::Writer final : public store::DataWriter {
     co_await turn();
     std::size_t room = store_.buffer_bytes;
     if (size_) room = std::min<std::size_t>(room, *size_ - bytes_.size());
-    buffer_.resize(std::max<std::size_t>(room, 1));
-    co_return std::as_writable_bytes(std::span(buffer_));
+    buffer_ = std::make_shared<std::string>(std::max<std::size_t>(room, 1), '\0');
+    co_return std::as_writable_bytes(std::span(*buffer_));
   }
-  io::Task<Result<void>> advance(std::size_t bytes) override {
-    CAIRN_ASSERT(bytes <= buffer_.size());
-    bytes_.append(buffer_.data(), bytes);
-    co_return Result<void>{};
+  io::Task<Result<std::shared_ptr<const void>>> advance(std::size_t bytes) override {
+    CAIRN_ASSERT(bytes <= buffer_->size());
+    bytes_.append(buffer_->data(), bytes);
+    co_return std::shared_ptr<const void>(std::move(buffer_));
   }
+  bool is_short_of_memory() const override { return store_.short_of_memory; }
   io::Task<Result<void>> finish(store::PutVersion& into) override {
     co_await turn();
     CAIRN_ASSERT(!size_ || *size_ == bytes_.size());
@@ -80,7 +81,8 @@ class FakeStore::Writer final : public store::DataWriter {
   model::ValueId value_;
   std::optional<std::uint64_t> size_;
   bool blob_only_;
-  std::string buffer_, bytes_;
+  std::shared_ptr<std::string> buffer_;
+  std::string bytes_;
 };
 
 drive::Row FakeStore::encode(const Row& row) {

@@ -45,6 +45,7 @@ class FakeStore final : public store::Store {
 
   std::size_t buffer_bytes = 7;       // of a writer
   std::size_t inline_limit = 16;      // of an object
+  bool short_of_memory = false;
   std::size_t max_page_units = 5000;  // of a scan, whatever is asked for
 
   // What there is.
