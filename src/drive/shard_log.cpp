@@ -146,15 +146,14 @@ io::Task<Result<void>> ShardLog::write_batch(const std::vector<Waiting>& batch,
     at += whole;
   }
   const std::shared_ptr<io::File> tail = tail_;
-  auto done = co_await tail->write_at(tail_end_, {io::Bytes(room_.at, bytes)});
-  if (done) done = co_await tail->sync_data();
+  const auto done = co_await tail->write_synced(tail_end_, {io::Bytes(room_.at, bytes)});
   tail_end_ += bytes;
   // What a failed write left is unknown: nothing is appended behind it.
   if (!done) tail_.reset();
   co_return done;
 }
 
-// Its name is durable when it returns; its header comes with the first batch.
+// It is durable when it returns.
 io::Task<Result<void>> ShardLog::next_segment() {
   tail_.reset();
   std::uint64_t number = 0, full = 0;
@@ -170,7 +169,7 @@ io::Task<Result<void>> ShardLog::next_segment() {
   w.raw(kMagic).u32(kVersion).u64(number);
   std::string header = w.take();
   header.resize(kLogPage, '\0');
-  CAIRN_CO_TRY(co_await file->write_at(0, {as_bytes(header)}));
+  CAIRN_CO_TRY(co_await file->write_synced(0, {as_bytes(header)}));
   CAIRN_CO_TRY(co_await files_.sync_directory(directory_));
   std::lock_guard lock(mutex_);
   segments_[number];

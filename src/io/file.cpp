@@ -15,11 +15,15 @@ Task<Result<void>> write_new(FileSystem& fs, std::string path, std::string conte
   CAIRN_CO_ASSIGN(auto file, co_await fs.open(path, FileSystem::Open::create_new));
   std::vector<Bytes> pieces;
   pieces.push_back(as_bytes(content));
-  CAIRN_CO_TRY(co_await file->write_at(0, std::move(pieces)));
-  co_return co_await file->sync_data();
+  co_return co_await file->write_synced(0, std::move(pieces));
 }
 
 }  // namespace
+
+Task<Result<void>> File::write_synced(std::uint64_t offset, std::vector<Bytes> data) {
+  CAIRN_CO_TRY(co_await write_at(offset, std::move(data)));
+  co_return co_await sync_data();
+}
 
 Task<Result<std::uint64_t>> File::size() {
   CAIRN_CO_ASSIGN(const FileInfo about, co_await info());

@@ -31,6 +31,9 @@ class File {
   virtual Task<Result<std::size_t>> read_at(std::uint64_t offset, MutableBytes into) = 0;
   // Writes all of `data` at `offset`. Not durable until sync_data(). `data` stays alive until the task ends.
   virtual Task<Result<void>> write_at(std::uint64_t offset, std::vector<Bytes> data) = 0;
+  // Writes all of `data` at `offset`, on stable storage when it returns; in one operation where the
+  // system has one. Says nothing of what was written before.
+  virtual Task<Result<void>> write_synced(std::uint64_t offset, std::vector<Bytes> data);
   // After it returns, everything written is on stable storage (fdatasync).
   virtual Task<Result<void>> sync_data() = 0;
   // Gives the space of these bytes back where the file system can: they read as zeros from now on, but after a crash

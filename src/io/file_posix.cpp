@@ -18,7 +18,7 @@ namespace {
 
 // What is copied from the page cache on a reactor before others get their turn.
 constexpr std::size_t kCachedPiece = std::size_t{2} << 20;
-// Less than this is cheaper to copy: the sync that follows sends it to the disk in one go.
+// Less than this is cheaper to copy, when a sync that follows sends it to the disk in one go.
 constexpr std::size_t kLeastDirect = std::size_t{256} << 10;
 
 Code code_of(int error) {
@@ -186,8 +186,9 @@ Result<std::size_t> read_blocking(const Descriptor& file, std::uint64_t offset, 
   return have;
 }
 
-WriteSteps::WriteSteps(OpenFile file, std::uint64_t offset, std::vector<Bytes> data)
-    : file_(std::move(file)), offset_(offset), data_(std::move(data)) {
+WriteSteps::WriteSteps(OpenFile file, std::uint64_t offset, std::vector<Bytes> data,
+                       Durable durable)
+    : file_(std::move(file)), offset_(offset), data_(std::move(data)), durable_(durable) {
   consume(data_, 0);
   plan();
 }
@@ -211,7 +212,7 @@ bool WriteSteps::plan_direct() {
     bytes += whole;
     if (whole < piece.size()) break;
   }
-  if (bytes >= kLeastDirect) return true;
+  if (bytes >= (durable_ == Durable::yes ? kDirectAlignment : kLeastDirect)) return true;
   pieces_.clear();
   return false;
 }
@@ -237,12 +238,17 @@ bool WriteSteps::taken(std::int64_t result) {
   return true;
 }
 
-Result<void> write_blocking(OpenFile file, std::uint64_t offset, std::vector<Bytes> data) {
-  WriteSteps steps(file, offset, std::move(data));
+int WriteSteps::flags() const {
+  return durable_ == Durable::yes ? RWF_DSYNC : 0;
+}
+
+Result<void> write_blocking(OpenFile file, std::uint64_t offset, std::vector<Bytes> data,
+                            Durable durable) {
+  WriteSteps steps(file, offset, std::move(data), durable);
   while (!steps.done()) {
     const ssize_t n =
-        ::pwritev(steps.fd(), steps.pieces().data(), static_cast<int>(steps.pieces().size()),
-                  static_cast<off_t>(steps.offset()));
+        ::pwritev2(steps.fd(), steps.pieces().data(), static_cast<int>(steps.pieces().size()),
+                   static_cast<off_t>(steps.offset()), steps.flags());
     const int error = n < 0 ? errno : EIO;
     if (!steps.taken(n < 0 ? -error : n)) return errno_error(error, "write", file.plain->path());
   }

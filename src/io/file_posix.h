@@ -43,7 +43,10 @@ struct OpenFile {
 // Blocking; on any thread.
 Result<OpenFile> open_blocking(const std::string& path, FileSystem::Open mode);
 Result<std::size_t> read_blocking(const Descriptor& file, std::uint64_t offset, MutableBytes into);
-Result<void> write_blocking(OpenFile file, std::uint64_t offset, std::vector<Bytes> data);
+// Whether each step of a write is durable by itself (RWF_DSYNC).
+enum class Durable : std::uint8_t { no, yes };
+Result<void> write_blocking(OpenFile file, std::uint64_t offset, std::vector<Bytes> data,
+                            Durable durable);
 Result<void> sync_blocking(const Descriptor& file);
 Result<void> remove_blocking(const std::string& path);          // a file or an empty directory
 Result<void> make_directory_blocking(const std::string& path);  // fine if it is there
@@ -61,12 +64,13 @@ Result<FileInfo> info_of(const Descriptor& file);
 // A write in progress: which of its bytes the next system call takes, and through which descriptor.
 class WriteSteps {
  public:
-  WriteSteps(OpenFile file, std::uint64_t offset, std::vector<Bytes> data);
+  WriteSteps(OpenFile file, std::uint64_t offset, std::vector<Bytes> data, Durable durable);
   bool done() const { return data_.empty(); }
   // REQUIRES (both): not done(). Valid until the next taken().
   const std::vector<iovec>& pieces() const { return pieces_; }
   int fd() const { return direct_ ? file_.direct->fd() : file_.plain->fd(); }
   std::uint64_t offset() const { return offset_; }
+  int flags() const;  // of pwritev2
   // What the call returned: bytes written, or a negative errno. False: it failed for good. Where
   // the file system refuses a direct write, the page cache takes it.
   bool taken(std::int64_t result);
@@ -78,6 +82,7 @@ class WriteSteps {
   OpenFile file_;
   std::uint64_t offset_;
   std::vector<Bytes> data_;
+  const Durable durable_;
   std::vector<iovec> pieces_;
   bool direct_ = false;
 };

@@ -89,6 +89,8 @@ TEST_P(Files, WritesAndReads) {
   EXPECT_EQ(read(*file, 23, 10), "");
   EXPECT_EQ(read(*file, 1000, 10), "");
   EXPECT_EQ(read(*file, 0, 0), "");
+  ASSERT_TRUE(run(file->write_synced(23, pieces({"th", "er"}))));
+  EXPECT_EQ(read(*file, 20, 100), "farther");
 }
 
 TEST_P(Files, ManyPiecesAndLargeWrites) {
@@ -313,7 +315,7 @@ TEST(FileErrors, AFullDeviceIsNoSpace) {
   const int fd = ::open("/dev/full", O_RDWR | O_CLOEXEC);
   if (fd < 0) GTEST_SKIP() << "no /dev/full here";
   const OpenFile full{std::make_shared<Descriptor>(fd, "/dev/full"), nullptr};
-  EXPECT_EQ(write_blocking(full, 0, pieces({"x"})).code(), Code::no_space);
+  EXPECT_EQ(write_blocking(full, 0, pieces({"x"}), Durable::no).code(), Code::no_space);
 }
 
 int memory_file() {
@@ -325,7 +327,7 @@ TEST(WriteSteps, ARefusedDirectWriteGoesThroughThePageCache) {
                       std::make_shared<Descriptor>(memory_file(), "direct")};
   const auto room = std::make_unique<AlignedRoom>();
   const Bytes data = Bytes(room->bytes).first((1 << 20) + 10);
-  WriteSteps steps(file, 0, {data});
+  WriteSteps steps(file, 0, {data}, Durable::no);
   EXPECT_EQ(steps.fd(), file.direct->fd());
   ASSERT_EQ(steps.pieces().size(), 1u);
   EXPECT_EQ(steps.pieces()[0].iov_len, std::size_t{1} << 20);  // the end is not aligned
@@ -346,11 +348,14 @@ TEST(WriteSteps, WhatIsSmallOrNotAlignedIsNotDirect) {
                       std::make_shared<Descriptor>(memory_file(), "direct")};
   const auto room = std::make_unique<AlignedRoom>();
   const Bytes all(room->bytes);
-  EXPECT_EQ(WriteSteps(file, 0, {all.first(64 << 10)}).fd(), file.plain->fd());
-  EXPECT_EQ(WriteSteps(file, 100, {all.first(1 << 20)}).fd(), file.plain->fd());
-  EXPECT_EQ(WriteSteps(file, 0, {all.subspan(8, 1 << 20)}).fd(), file.plain->fd());
-  EXPECT_EQ(WriteSteps(file, 4096, {all.first(1 << 20)}).fd(), file.direct->fd());
-  EXPECT_TRUE(WriteSteps(file, 0, {Bytes{}, Bytes{}}).done());
+  EXPECT_EQ(WriteSteps(file, 0, {all.first(64 << 10)}, Durable::no).fd(), file.plain->fd());
+  EXPECT_EQ(WriteSteps(file, 100, {all.first(1 << 20)}, Durable::no).fd(), file.plain->fd());
+  EXPECT_EQ(WriteSteps(file, 0, {all.subspan(8, 1 << 20)}, Durable::no).fd(), file.plain->fd());
+  EXPECT_EQ(WriteSteps(file, 4096, {all.first(1 << 20)}, Durable::no).fd(), file.direct->fd());
+  EXPECT_TRUE(WriteSteps(file, 0, {Bytes{}, Bytes{}}, Durable::no).done());
+  // One that waits for the disk anyway gains nothing by being copied.
+  EXPECT_EQ(WriteSteps(file, 0, {all.first(4 << 10)}, Durable::yes).fd(), file.direct->fd());
+  EXPECT_EQ(WriteSteps(file, 0, {all.first(100)}, Durable::yes).fd(), file.plain->fd());
 }
 
 TEST(FileSystemChoice, UnknownNameIsRefused) {

@@ -19,9 +19,10 @@ class ThreadFile final : public File {
     co_return have + more;
   }
   Task<Result<void>> write_at(std::uint64_t offset, std::vector<Bytes> data) override {
-    co_return co_await pool_.run([file = file_, offset, data = std::move(data)]() mutable {
-      return write_blocking(file, offset, std::move(data));
-    });
+    return write(offset, std::move(data), Durable::no);
+  }
+  Task<Result<void>> write_synced(std::uint64_t offset, std::vector<Bytes> data) override {
+    return write(offset, std::move(data), Durable::yes);
   }
   Task<Result<void>> sync_data() override {
     co_return co_await pool_.run([file = file_.plain] { return sync_blocking(*file); });
@@ -33,6 +34,12 @@ class ThreadFile final : public File {
   Task<Result<FileInfo>> info() override { co_return info_of(*file_.plain); }
 
  private:
+  Task<Result<void>> write(std::uint64_t offset, std::vector<Bytes> data, Durable durable) {
+    co_return co_await pool_.run([file = file_, offset, data = std::move(data), durable]() mutable {
+      return write_blocking(file, offset, std::move(data), durable);
+    });
+  }
+
   BlockingPool& pool_;
   OpenFile file_;
 };

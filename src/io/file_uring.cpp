@@ -210,23 +210,10 @@ class UringFile final : public File {
   }
 
   Task<Result<void>> write_at(std::uint64_t offset, std::vector<Bytes> data) override {
-    Ring* const ring = ring_of_this_thread(*rings_);
-    const OpenFile file = file_;
-    if (ring == nullptr) {
-      co_return co_await pool_.run([file, offset, data = std::move(data)]() mutable {
-        return write_blocking(file, offset, std::move(data));
-      });
-    }
-    WriteSteps steps(file, offset, std::move(data));
-    while (!steps.done()) {
-      const int n = co_await RingOp{
-          *ring, [&](io_uring_sqe* sqe) {
-            ::io_uring_prep_writev(sqe, steps.fd(), steps.pieces().data(),
-                                   static_cast<unsigned>(steps.pieces().size()), steps.offset());
-          }};
-      if (!steps.taken(n)) co_return errno_error(n == 0 ? EIO : -n, "write", file.plain->path());
-    }
-    co_return Result<void>{};
+    return write(offset, std::move(data), Durable::no);
+  }
+  Task<Result<void>> write_synced(std::uint64_t offset, std::vector<Bytes> data) override {
+    return write(offset, std::move(data), Durable::yes);
   }
 
   Task<Result<void>> sync_data() override {
@@ -247,6 +234,27 @@ class UringFile final : public File {
   Task<Result<FileInfo>> info() override { co_return info_of(*file_.plain); }
 
  private:
+  Task<Result<void>> write(std::uint64_t offset, std::vector<Bytes> data, Durable durable) {
+    Ring* const ring = ring_of_this_thread(*rings_);
+    const OpenFile file = file_;
+    if (ring == nullptr) {
+      co_return co_await pool_.run([file, offset, data = std::move(data), durable]() mutable {
+        return write_blocking(file, offset, std::move(data), durable);
+      });
+    }
+    WriteSteps steps(file, offset, std::move(data), durable);
+    while (!steps.done()) {
+      const int n =
+          co_await RingOp{*ring, [&](io_uring_sqe* sqe) {
+                            ::io_uring_prep_writev2(sqe, steps.fd(), steps.pieces().data(),
+                                                    static_cast<unsigned>(steps.pieces().size()),
+                                                    steps.offset(), steps.flags());
+                          }};
+      if (!steps.taken(n)) co_return errno_error(n == 0 ? EIO : -n, "write", file.plain->path());
+    }
+    co_return Result<void>{};
+  }
+
   static constexpr std::size_t kPieceMax = std::size_t{1} << 30;
   std::shared_ptr<const Rings> rings_;
   BlockingPool& pool_;

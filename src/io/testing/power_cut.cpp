@@ -270,6 +270,32 @@ class MemoryFile final : public File {
     co_return Result<void>{};
   }
 
+  // Only these bytes: what else waits goes on waiting.
+  Task<Result<void>> write_synced(std::uint64_t offset, std::vector<Bytes> data) override {
+    co_await Yield{};
+    std::lock_guard lock(disk_->mutex);
+    CAIRN_CO_TRY(check());
+    if (!writable_) co_return Error(Code::io_error, "write " + path_ + ": opened for reading");
+    CAIRN_CO_TRY(disk_->begin_change());
+    std::string all;
+    for (const Bytes& piece : data) all += as_text(piece);
+    apply(node_->content, offset, all);
+    std::vector<Write> waiting;
+    for (Write& earlier : node_->pending) {
+      const bool apart =
+          earlier.offset >= offset + all.size() || offset >= earlier.offset + earlier.data.size();
+      if (apart) {
+        waiting.push_back(std::move(earlier));
+      } else {
+        apply(node_->durable_content, earlier.offset, earlier.data);
+      }
+    }
+    node_->pending = std::move(waiting);
+    apply(node_->durable_content, offset, all);
+    disk_->syncs.push_back({SyncRecord::Kind::data, path_});
+    co_return Result<void>{};
+  }
+
   Task<Result<void>> sync_data() override {
     co_await Yield{};
     std::lock_guard lock(disk_->mutex);
