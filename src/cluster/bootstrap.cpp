@@ -47,6 +47,17 @@ drive::LocalDriveOptions options_for(const Options& options, const std::string& 
   return with_partitions(std::move(drive));
 }
 
+// A new drive in an empty or missing directory.
+io::Task<Result<std::shared_ptr<drive::Drive>>> make_drive(drive::World world,
+                                                           drive::LocalDriveOptions options,
+                                                           drive::Format format, bool missing) {
+  format.created = rfc3339(world.clock.unix_ms());
+  if (missing) CAIRN_CO_TRY(co_await world.files.make_directory(options.path));
+  CAIRN_CO_TRY(co_await drive::format_drive(world.files, options.path, format));
+  CAIRN_CO_ASSIGN(auto opened, co_await drive::open_local_drive(world, std::move(options)));
+  co_return std::shared_ptr<drive::Drive>(std::move(opened));
+}
+
 // A cluster of drives that are all empty: every one must be usable, nothing is formatted before
 // that is known.
 io::Task<Result<void>> create(drive::World world, Options options, std::vector<Found> found,
@@ -60,6 +71,7 @@ io::Task<Result<void>> create(drive::World world, Options options, std::vector<F
   cluster.id = world.random.id<model::ClusterId>();
   std::vector<placement::DriveWeight> weights;
   std::vector<std::string> control_paths;
+  std::vector<io::Task<Result<std::shared_ptr<drive::Drive>>>> making;
   for (std::size_t i = 0; i < found.size(); ++i) {
     drive::Format format;
     format.drive = world.random.id<model::DriveId>();
@@ -67,15 +79,16 @@ io::Task<Result<void>> create(drive::World world, Options options, std::vector<F
     format.slot = static_cast<std::uint32_t>(i);
     format.drives = static_cast<std::uint32_t>(found.size());
     format.profile = profile;
-    format.created = rfc3339(world.clock.unix_ms());
-    if (found[i].probe.state == Probe::State::missing)
-      CAIRN_CO_TRY(co_await world.files.make_directory(found[i].path));
-    CAIRN_CO_TRY(co_await drive::format_drive(world.files, found[i].path, format));
-    CAIRN_CO_ASSIGN(auto opened,
-                    co_await drive::open_local_drive(world, options_for(options, found[i].path)));
-    cluster.slots.push_back({found[i].path, format.drive, std::move(opened), "", false});
+    cluster.slots.push_back({found[i].path, format.drive, nullptr, "", false});
     weights.push_back({format.drive, 1.0, ""});
     control_paths.push_back(found[i].path + "/control");
+    making.push_back(make_drive(world, options_for(options, found[i].path), std::move(format),
+                                found[i].probe.state == Probe::State::missing));
+  }
+  auto made = co_await io::when_all(std::move(making));
+  for (std::size_t i = 0; i < made.size(); ++i) {
+    if (!made[i]) co_return std::move(made[i].error());
+    cluster.slots[i].drive = std::move(*made[i]);
   }
   CAIRN_CO_ASSIGN(cluster.map, placement::compute_map(model::MapEpoch{1}, profile,
                                                       placement::kDefaultPartitions, weights));
@@ -170,16 +183,6 @@ io::Task<Result<void>> name_missing(control::Store& control, std::vector<Slot>& 
     unclaimed.erase(unclaimed.begin());
   }
   co_return {};
-}
-
-io::Task<Result<std::shared_ptr<drive::Drive>>> make_replacement(drive::World world,
-                                                                 drive::LocalDriveOptions options,
-                                                                 drive::Format format) {
-  format.drive = world.random.id<model::DriveId>();
-  format.created = rfc3339(world.clock.unix_ms());
-  CAIRN_CO_TRY(co_await drive::format_drive(world.files, options.path, format));
-  CAIRN_CO_ASSIGN(auto opened, co_await drive::open_local_drive(world, std::move(options)));
-  co_return std::shared_ptr<drive::Drive>(std::move(opened));
 }
 
 io::Task<bool> open_slot(drive::World world, drive::LocalDriveOptions options, Slot* slot) {
@@ -348,13 +351,14 @@ io::Task<Result<Reopened>> reopen(drive::World world, drive::LocalDriveOptions o
     }
     case Probe::State::empty: {
       drive::Format format;
+      format.drive = world.random.id<model::DriveId>();
       format.cluster = cluster;
       format.slot = slot;
       format.drives = drives;
       format.profile = profile;
       const std::string path = options.path;
       CAIRN_CO_ASSIGN(auto made,
-                      co_await make_replacement(world, std::move(options), std::move(format)));
+                      co_await make_drive(world, std::move(options), std::move(format), false));
       log::warn("an empty directory stands where a drive was: it is filled as its replacement",
                 {{"path", path}});
       co_return Reopened{std::move(made), true};
