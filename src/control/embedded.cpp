@@ -34,6 +34,7 @@ struct Commit {
 struct Attach {
   std::size_t index;
   std::string path;
+  Loss loss = Loss::none;
   io::OneShot<Result<void>> done;
 };
 using Request = std::variant<Commit, Attach>;
@@ -119,7 +120,7 @@ class Core : public std::enable_shared_from_this<Core> {
   void apply(std::vector<Decided>& batch);
   io::Task<void> rotate_if_due();
   io::Task<Result<void>> run_attach(Attach attach);
-  io::Task<Result<void>> recover_in_place();
+  io::Task<Result<void>> recover_in_place(Loss loss);
   void take_hung(Recovered& recovered);
   void drop(std::size_t index, const std::optional<Result<void>>& outcome);
   std::vector<std::size_t> in_use() const;
@@ -256,7 +257,7 @@ std::string Core::decide(std::vector<Request> requests, std::vector<Decided>& ba
 
 io::Task<void> Core::run_commits(std::vector<Request> requests) {
   Result<void> outcome;
-  if (!healthy()) outcome = co_await recover_in_place();
+  if (!healthy()) outcome = co_await recover_in_place(Loss::none);
   std::vector<Decided> batch;
   std::string records = decide(std::move(requests), batch);
   if (outcome && !records.empty()) outcome = co_await write(std::move(records));
@@ -343,12 +344,12 @@ void Core::drop(std::size_t index, const std::optional<Result<void>>& outcome) {
 }
 
 // Reads everything again and starts a new epoch. What memory holds stays until that has succeeded.
-io::Task<Result<void>> Core::recover_in_place() {
+io::Task<Result<void>> Core::recover_in_place(Loss loss) {
   const io::Instant now = io::Executor::current().now();
   if (last_recovery_ && now < *last_recovery_ + kRecoveryPause)
     co_return Error{Code::unavailable, "the control store has lost the majority of its drives"};
   last_recovery_ = now;
-  RecoveryInput input{.may_create = false, .revision_min = state_.revision};
+  RecoveryInput input{.may_create = false, .revision_min = state_.revision, .loss = loss};
   {
     std::lock_guard lock(mutex_);
     for (auto& slot : slots_) {
@@ -383,7 +384,7 @@ io::Task<Result<void>> Core::run_attach(Attach attach) {
       slots_[attach.index].ended = false;
     }
     last_recovery_.reset();
-    CAIRN_CO_TRY(co_await recover_in_place());
+    CAIRN_CO_TRY(co_await recover_in_place(attach.loss));
     if (slot.directory) co_return Result<void>{};
   }
   const auto directory = std::make_shared<Directory>(files_, attach.path);
@@ -429,12 +430,12 @@ class EmbeddedStore final : public Embedded {
     co_return co_await done.get();
   }
 
-  io::Task<Result<void>> attach(std::size_t index, std::string path) override {
+  io::Task<Result<void>> attach(std::size_t index, std::string path, Loss loss) override {
     CAIRN_ASSERT(index < core_->directories() && !path.empty());
     const auto pass = gate_.enter();
     if (!pass) co_return Error{Code::cancelled, "the control store is closing"};
     const io::OneShot<Result<void>> done;
-    core_->submit(Attach{index, std::move(path), done});
+    core_->submit(Attach{index, std::move(path), loss, done});
     co_return co_await done.get();
   }
 
@@ -458,12 +459,15 @@ class EmbeddedStore final : public Embedded {
 }  // namespace
 
 io::Task<Result<std::unique_ptr<Embedded>>> open_embedded(io::FileSystem& files,
-                                                          std::vector<std::string> directories) {
+                                                          std::vector<std::string> directories,
+                                                          Loss loss) {
   if (directories.empty())
     co_return Error{Code::invalid_argument, "the control store needs a directory"};
   auto core = std::make_shared<Core>(files, directories);
   Recovered recovered;
-  CAIRN_CO_TRY(co_await recover(files, {.paths = std::move(directories)}, &recovered));
+  RecoveryInput input{.paths = std::move(directories), .may_create = loss == Loss::none};
+  input.loss = loss;
+  CAIRN_CO_TRY(co_await recover(files, std::move(input), &recovered));
   core->take(std::move(recovered));
   co_return std::make_unique<EmbeddedStore>(std::move(core));
 }

@@ -32,11 +32,11 @@ struct World {
   }
   static std::string drive(std::size_t i) { return "/d" + std::to_string(i); }
 
-  Result<void> open(std::vector<std::size_t> missing = {}) {
+  Result<void> open(std::vector<std::size_t> missing = {}, Loss loss = Loss::none) {
     close();
     auto list = paths;
     for (const auto i : missing) list[i].clear();
-    auto opened = executor.run(open_embedded(files, std::move(list)));
+    auto opened = executor.run(open_embedded(files, std::move(list), loss));
     if (!opened) return Error{opened.error()};
     store = std::move(*opened);
     return {};
@@ -411,6 +411,81 @@ TEST(Embedded, AnEmptyDirectoryHasNoSay) {
   EXPECT_EQ(w.get("a"), "1");
   ASSERT_TRUE(w.open({1}));
   EXPECT_EQ(w.get("a"), "1");
+}
+
+TEST(Embedded, OneOfTwoGoesOnOnlyOnAnOperatorsWord) {
+  World w(2);
+  ASSERT_TRUE(w.open());
+  ASSERT_TRUE(w.put("a", "1"));
+  w.close();
+  const auto old_snapshot = w.read("/d1/control/snapshot");
+  const auto old_epoch = w.read("/d1/control/epoch");
+  const auto old_log_name = w.log_of(1);
+  const auto old_log = w.read(old_log_name);
+  w.wipe(1);
+  EXPECT_EQ(w.open().code(), Code::unavailable);
+  EXPECT_EQ(w.open({1}, Loss::one_for_good).code(), Code::unavailable)
+      << "without one in its place nothing could be written";
+  ASSERT_TRUE(w.open({}, Loss::one_for_good));
+  EXPECT_EQ(w.get("a"), "1");
+  EXPECT_TRUE(w.in_use(1));
+  ASSERT_TRUE(w.put("b", "2"));
+  ASSERT_TRUE(w.open());
+  EXPECT_EQ(w.get("b"), "2");
+  w.close();
+  // The lost one is back, in the place of its successor: it has no say against the newer epoch.
+  w.wipe(1);
+  ASSERT_TRUE(w.executor.run(w.disk.replace_file("/d1/control/epoch", old_epoch)));
+  ASSERT_TRUE(w.executor.run(w.disk.replace_file("/d1/control/snapshot", old_snapshot)));
+  ASSERT_TRUE(w.executor.run(w.disk.replace_file(old_log_name, old_log)));
+  EXPECT_EQ(w.open({0}).code(), Code::unavailable);
+  ASSERT_TRUE(w.open());
+  EXPECT_EQ(w.get("b"), "2");
+}
+
+TEST(Embedded, AnOperatorsWordStandsForOneDirectoryOnly) {
+  World three(3);
+  ASSERT_TRUE(three.open());
+  ASSERT_TRUE(three.put("a", "1"));
+  three.close();
+  three.wipe(1);
+  // What was acknowledged may have been on the two that are gone.
+  EXPECT_EQ(three.open({2}, Loss::one_for_good).code(), Code::unavailable);
+  World four(4);
+  ASSERT_TRUE(four.open());
+  four.inject = failing({0}, Code::io_error);
+  ASSERT_TRUE(four.put("a", "1"));
+  four.inject = failing({}, Code::io_error);
+  four.close();
+  four.wipe(2);
+  EXPECT_EQ(four.open({3}).code(), Code::unavailable);
+  ASSERT_TRUE(four.open({3}, Loss::one_for_good));
+  EXPECT_EQ(four.get("a"), "1") << "of two that are left, one has what three acknowledged";
+  four.close();
+  four.wipe(1);
+  ASSERT_TRUE(four.open({3}, Loss::one_for_good)) << "0 and 2 have it now";
+  four.close();
+  four.wipe(1);
+  four.wipe(0);
+  EXPECT_EQ(four.open({3}, Loss::one_for_good).code(), Code::unavailable);
+}
+
+TEST(Embedded, AWordOnALostDirectoryIsTakenWhileItRuns) {
+  World w(2);
+  ASSERT_TRUE(w.open());
+  ASSERT_TRUE(w.put("a", "1"));
+  w.inject = failing({1}, Code::io_error);
+  EXPECT_FALSE(w.put("b", "2"));
+  w.inject = failing({}, Code::io_error);
+  w.wipe(1);
+  EXPECT_EQ(w.executor.run(w.store->attach(1, w.paths[1])).code(), Code::unavailable);
+  w.executor.run_for(std::chrono::seconds(5));
+  ASSERT_TRUE(w.executor.run(w.store->attach(1, w.paths[1], Loss::one_for_good)));
+  EXPECT_TRUE(w.store->status().writable);
+  EXPECT_EQ(w.get("a"), "1");
+  ASSERT_TRUE(w.put("c", "3"));
+  ASSERT_TRUE(w.open());
+  EXPECT_EQ(w.get("a") + w.get("c"), "13");
 }
 
 TEST(Embedded, ANewStoreNeedsAllDirectories) {

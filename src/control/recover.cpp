@@ -9,6 +9,10 @@
 //     holds them all.
 //   - Only full directories count: an empty replacement has nothing to say about what was
 //   acknowledged.
+//   - Where an operator declared one lost, D - Q + 1 full ones do: they have one in common with any
+//   Q. Writing takes Q all the same, the empty one in the lost one's place among them: whoever
+//   finds the lost one again has no Q without a directory that saw the new epoch, if no other is
+//   lost.
 #include "control/recover.h"
 
 #include "base/log.h"
@@ -62,9 +66,9 @@ std::vector<std::size_t> positions_of(const Directories& directories) {
   return out;
 }
 
-Error no_majority(const char* what, const Recovered& all) {
-  std::string text = "the control store needs " + std::to_string(majority_of(all.reasons.size())) +
-                     " of " + std::to_string(all.reasons.size()) + " drives " + what + ";";
+Error too_few(std::size_t needed, const char* what, const Recovered& all) {
+  std::string text = "the control store needs " + std::to_string(needed) + " of " +
+                     std::to_string(all.reasons.size()) + " drives " + what + ";";
   for (std::size_t i = 0; i < all.reasons.size(); ++i)
     if (!all.reasons[i].empty())
       text += " drive " + std::to_string(i) + ": " + all.reasons[i] + ";";
@@ -107,13 +111,15 @@ io::Task<Result<void>> read_all(const RecoveryInput* input, Recovered* all) {
       newest = &l;
   }
   const std::size_t directories = all->directories.size();
+  const std::size_t needed =
+      input->loss == Loss::one_for_good ? blocking_of(directories) : majority_of(directories);
   const bool creation = input->may_create && is_creation(loaded, directories);
-  if (full < majority_of(directories) && !creation) {
+  if (full < needed && !creation) {
     for (std::size_t i = 0, n = 0; i < positions.size(); ++i) {
       if (!all->directories[positions[i]]) continue;
       if (!loaded[n++].full) all->reasons[positions[i]] = "it is empty";
     }
-    co_return no_majority("with their state", *all);
+    co_return too_few(needed, "with their state", *all);
   }
   if (newest != nullptr) all->state = newest->state;
   if (all->state.revision < input->revision_min)
@@ -154,14 +160,14 @@ io::Task<Result<void>> recover(io::FileSystem& files, RecoveryInput input, Recov
     all.directories.push_back(path.empty() ? nullptr : std::make_shared<Directory>(files, path));
     if (path.empty() && all.reasons[i].empty()) all.reasons[i] = "it is missing";
   }
-  if (count(all.directories) < majority) co_return no_majority("to be there", all);
+  if (count(all.directories) < majority) co_return too_few(majority, "to be there", all);
   CAIRN_CO_TRY(co_await read_all(&input, &all));
   // Nothing was written so far. First a majority learns of the epoch, then it gets the state.
   ++all.epoch;
   co_await promise_all(&all);
-  if (count(all.directories) < majority) co_return no_majority("to be writable", all);
+  if (count(all.directories) < majority) co_return too_few(majority, "to be writable", all);
   co_await install_all(&all);
-  if (count(all.directories) < majority) co_return no_majority("to be writable", all);
+  if (count(all.directories) < majority) co_return too_few(majority, "to be writable", all);
   co_return Result<void>{};
 }
 

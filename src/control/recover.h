@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "control/directory.h"
+#include "control/embedded.h"
 #include "control/state.h"
 #include "io/file.h"
 
@@ -27,10 +28,15 @@ struct RecoveryInput {
   std::vector<std::string> reasons{};  // why those with an empty path are not to be used
   bool may_create = true;              // all empty: a new store
   std::uint64_t revision_min = 0;      // what is known to have been acknowledged
+  Loss loss = Loss::none;
 };
 
 inline std::size_t majority_of(std::size_t directories) {
   return directories / 2 + 1;
+}
+// So many have one in common with every majority.
+inline std::size_t blocking_of(std::size_t directories) {
+  return directories - majority_of(directories) + 1;
 }
 
 // Needs a majority and writes to one. unavailable otherwise, with what is wrong with each. `out` is
