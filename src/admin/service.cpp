@@ -18,6 +18,7 @@ constexpr Route kRoutes[] = {
     {"GET", "/_cairn/admin/v1/status", "AdminStatus", "admin:Status"},
     {"POST", "/_cairn/admin/v1/scrub/start", "AdminStartScrub", "admin:StartScrub"},
     {"POST", "/_cairn/admin/v1/heal/start", "AdminStartHeal", "admin:StartHeal"},
+    {"POST", "/_cairn/admin/v1/drives/retire", "AdminRetireDrive", "admin:RetireDrive"},
 };
 
 net::Response json_response(int status, std::string content) {
@@ -39,6 +40,8 @@ int status_of(Code code) {
     case Code::invalid_token:
     case Code::unsigned_headers:
       return 403;
+    case Code::not_found:
+      return 404;
     case Code::conflict:
       return 409;
     case Code::not_implemented:
@@ -83,7 +86,7 @@ class RealService final : public Service {
       response.status = known_path ? 405 : 404;
       co_return response;
     }
-    auto response = co_await dispatch(*route);
+    auto response = co_await dispatch(*route, request);
     if (!response) co_return refused(response.error(), request);
     co_return std::move(*response);
   }
@@ -108,7 +111,7 @@ class RealService final : public Service {
     return json_response(status, error_json(name_of(error.code), error.message, request.id));
   }
 
-  io::Task<Result<net::Response>> dispatch(const Route& route) {
+  io::Task<Result<net::Response>> dispatch(const Route& route, const net::Request& request) {
     if (route.operation == "HealthLive") co_return live();
     if (route.operation == "HealthReady") co_return ready();
     if (route.operation == "Metrics") {
@@ -119,6 +122,10 @@ class RealService final : public Service {
       CAIRN_CO_ASSIGN(const Status status, co_await parts_.provider.status());
       co_return json_response(200, to_json(status, parts_.clock.unix_ms()));
     }
+    if (route.operation == "AdminRetireDrive") {
+      auto retired = co_await retire(request);
+      co_return std::move(retired);
+    }
     const bool scrub = route.operation == "AdminStartScrub";
     Result<void> started;
     if (scrub)
@@ -128,6 +135,17 @@ class RealService final : public Service {
     CAIRN_CO_TRY(started);
     log::info(scrub ? "scrub started by request" : "heal started by request");
     co_return json_response(202, "{\"started\":true}\n");
+  }
+
+  io::Task<Result<net::Response>> retire(const net::Request& request) {
+    const auto query = net::parse_query(request.query);
+    if (!query || query->size() != 1 || query->front().first != "drive")
+      co_return Error{Code::invalid_argument, "The request takes one parameter, drive=ID."};
+    CAIRN_CO_ASSIGN(const Retired retired,
+                    co_await parts_.provider.retire_drive(query->front().second));
+    log::warn("a drive was given up by request",
+              {{"lost", retired.lost}, {"replacement", retired.replacement}});
+    co_return json_response(200, to_json(retired));
   }
 
   static net::Response live() {

@@ -1,11 +1,13 @@
 // Health, metrics and administration over HTTP.
 //
-//   GET  /health/live                      200 while the process answers
-//   GET  /health/ready                     200 when reads and writes have their quorums, else 503
-//   and what is missing GET  /metrics                          Prometheus text format 0.0.4 GET
-//   /_cairn/admin/v1/status            JSON                     action admin:Status POST
-//   /_cairn/admin/v1/scrub/start       202                      action admin:StartScrub POST
-//   /_cairn/admin/v1/heal/start        202                      action admin:StartHeal
+//   GET  /health/live                            200 while the process answers
+//   GET  /health/ready                           200 when reads and writes have their quorums,
+//                                                else 503 and what is missing
+//   GET  /metrics                                Prometheus text format 0.0.4
+//   GET  /_cairn/admin/v1/status                 JSON       action admin:Status
+//   POST /_cairn/admin/v1/scrub/start            202        action admin:StartScrub
+//   POST /_cairn/admin/v1/heal/start             202        action admin:StartHeal
+//   POST /_cairn/admin/v1/drives/retire?drive=ID 200, JSON  action admin:RetireDrive
 //
 // Requests below /_cairn/admin/ are signed (Signature Version 4, service s3, as any S3 request) and
 // pass the one authorization decision. Health needs no signature; metrics only where
@@ -80,6 +82,11 @@ struct Readiness {
   bool ready() const { return can_read && can_write; }
 };
 
+struct Retired {
+  std::string lost{}, replacement{};  // ids, hex
+  std::string path{};
+};
+
 // What the administration asks the process. app implements it: it knows all services. Thread-safe;
 // calls resume where they were made.
 class StatusProvider {
@@ -90,6 +97,11 @@ class StatusProvider {
   // Begin now, without waiting for the end. conflict: it is switched off, with the reason.
   virtual io::Task<Result<void>> start_scrub() = 0;
   virtual io::Task<Result<void>> start_heal() = 0;
+  // An operator gives up a drive that is lost for good (7.6): the empty directory in its place is
+  // its replacement, whatever only the lost one acknowledged. `drive`: an id, hex. not_found: no
+  // member; conflict: it is in service, or nothing empty is in its place, or too few others are
+  // whole.
+  virtual io::Task<Result<Retired>> retire_drive(std::string drive) = 0;
 };
 
 struct Options {

@@ -32,10 +32,17 @@ class FakeProvider final : public StatusProvider {
     ++heals_;
     co_return Result<void>{};
   }
+  io::Task<Result<Retired>> retire_drive(std::string drive) override {
+    asked_to_retire_.push_back(drive);
+    if (drive == "aa") co_return Retired{"aa", "bb", "/d2"};
+    if (drive == "cc") co_return Error{Code::conflict, "/d3 is in service: it is not lost"};
+    co_return Error{Code::not_found, "no drive " + drive + " is a member"};
+  }
   Readiness readiness_{.can_read = true, .can_write = true};
   Status status_{};
   bool broken_ = false;
   int scrubs_ = 0, heals_ = 0;
+  std::vector<std::string> asked_to_retire_{};
 };
 
 class AdminTest : public ::testing::Test {
@@ -48,15 +55,18 @@ class AdminTest : public ::testing::Test {
     auto response = co_await service.handle(request, operation);
     co_return response;
   }
-  net::Response ask(std::string method, std::string path, const std::string& secret = "") {
+  net::Response ask(std::string method, std::string path, const std::string& secret = "",
+                    const std::string& query = "") {
     net::Request request;
     request.method = method;
     request.path = path;
-    request.target = path;
+    request.query = query;
+    request.target = path + (query.empty() ? "" : "?") + query;
     request.id = "ID";
     request.headers.add("Host", "h");
     if (!secret.empty()) {
-      auth::SignRequest sign{.method = method, .path = path, .headers = {{"host", "h"}}};
+      auth::SignRequest sign{
+          .method = method, .path = path, .query = query, .headers = {{"host", "h"}}};
       sign.access_key = "root";
       sign.secret = secret;
       sign.now_ms = kNow;
@@ -144,6 +154,24 @@ TEST_F(AdminTest, StartsWork) {
   EXPECT_EQ(provider_.heals_, 1);
   provider_.status_.scrub.enabled = false;
   EXPECT_EQ(ask("POST", "/_cairn/admin/v1/scrub/start", "secret").status, 409);
+}
+
+TEST_F(AdminTest, GivesUpADriveOnlyForWhoMayAndNamesIt) {
+  const std::string path = "/_cairn/admin/v1/drives/retire";
+  EXPECT_EQ(ask("POST", path, "", "drive=aa").status, 403);
+  EXPECT_EQ(ask("POST", path, "wrong", "drive=aa").status, 403);
+  EXPECT_EQ(ask("GET", path, "secret", "drive=aa").status, 405);
+  for (const auto* query : {"", "drive=", "drive=aa&drive=cc", "id=aa", "drive=%zz"})
+    EXPECT_GE(ask("POST", path, "secret", query).status, 400) << query;
+  EXPECT_EQ(std::ranges::count(provider_.asked_to_retire_, "aa"), 0);
+  const auto done = ask("POST", path, "secret", "drive=aa");
+  EXPECT_EQ(done.status, 200);
+  EXPECT_EQ(operation_, "AdminRetireDrive");
+  EXPECT_EQ(done.content, "{\"lost\":\"aa\",\"replacement\":\"bb\",\"path\":\"/d2\"}\n");
+  const auto there = ask("POST", path, "secret", "drive=cc");
+  EXPECT_EQ(there.status, 409);
+  EXPECT_TRUE(contains(there.content, "it is not lost")) << there.content;
+  EXPECT_EQ(ask("POST", path, "secret", "drive=dd").status, 404);
 }
 
 TEST_F(AdminTest, MetricsAreFreshAndOpenUnlessToldOtherwise) {

@@ -105,6 +105,14 @@ std::string error_json(std::string_view code, std::string_view message,
   return json::serialize(out) + "\n";
 }
 
+std::string to_json(const Retired& retired) {
+  json::object out;
+  out["lost"] = view(retired.lost);
+  out["replacement"] = view(retired.replacement);
+  out["path"] = view(retired.path);
+  return json::serialize(out) + "\n";
+}
+
 std::string to_json(const Readiness& readiness) {
   json::array reasons;
   for (const auto& reason : readiness.reasons) reasons.push_back(view(reason));

@@ -17,7 +17,7 @@ constexpr std::string_view kHelp =
 usage: cairn COMMAND [OPTIONS]
 
   server DRIVE...   serve S3 from drives (directories); formats new ones
-  admin             look after a running server: status, scrub, heal
+  admin             look after a running server: status, scrub, heal, retire
   bench CASE        drive any S3 endpoint and report its speed
   calibrate         what this machine does at best, to compare with
   help, version

@@ -8,7 +8,9 @@
 #include "app/slow_drive.h"
 #include "base/log.h"
 #include "cluster/generations.h"
+#include "cluster/retire.h"
 #include "object/make.h"
+#include "store/fencing.h"
 
 namespace cairn::app {
 
@@ -98,23 +100,18 @@ io::Task<Result<bool>> Node::open_all() {
   options.erasure = settings_.erasure;
   options.drive = drive_options();
   options.import_map = settings_.import_map;
+  options.retire = settings_.retire_drive;
   CAIRN_CO_ASSIGN(cluster_, co_await cluster::bootstrap(world(), std::move(options)));
 
+  made_.resize(cluster_.slots.size());
   for (auto& slot : cluster_.slots) slot.drive = as_tested(slot.path, std::move(slot.drive));
-  std::vector<store::DriveSlot> slots;
-  for (const auto& slot : cluster_.slots)
-    slots.push_back({slot.id, slot.path, slot.replacement ? nullptr : slot.drive, slot.reason});
-  store::Options tuning;
-  tuning.inline_max_bytes = settings_.inline_max_bytes;
-  tuning.cache_units = plan_.cached_units;
-  if (settings_.testing.chunk_bytes != 0) tuning.chunk_bytes = settings_.testing.chunk_bytes;
-  store::Parts parts{*cluster_.control, *memory_, *clock_, *random_, metrics_};
-  CAIRN_CO_ASSIGN(store_,
-                  co_await store::open_local_store(parts, tuning, cluster_.map, std::move(slots)));
+  if (cluster_.retired) CAIRN_CO_TRY(co_await retire_lost());
+  CAIRN_CO_TRY(co_await open_store());
   for (std::size_t i = 0; i < cluster_.slots.size(); ++i) {
     cluster::Slot& slot = cluster_.slots[i];
     if (!slot.replacement) continue;
     const model::DriveId id = slot.drive->id();
+    made_[i] = id;
     auto attached = co_await store_->attach(i, slot.drive);
     if (attached) attached = co_await adopt_drive(i, id);
     if (!attached)
@@ -126,19 +123,96 @@ io::Task<Result<bool>> Node::open_all() {
   co_return true;
 }
 
+// 7.6: the replacement is in the map, and the lost drive is not, before anybody leads.
+io::Task<Result<void>> Node::retire_lost() {
+  cluster::Slot& slot = cluster_.slots[*cluster_.retired];
+  const model::DriveId lost = slot.id, id = slot.drive->id();
+  CAIRN_CO_TRY(co_await store::retire_drive(*cluster_.control, lost, id));
+  CAIRN_CO_ASSIGN(auto stored, co_await store::stored_map(*cluster_.control));
+  cluster_.map = std::move(stored.map);
+  slot.replacement = false;
+  CAIRN_CO_TRY(co_await adopt_drive(*cluster_.retired, id));
+  log::warn("a drive was given up for good by --retire-drive",
+            {{"lost", lost.hex()}, {"replacement", id.hex()}, {"path", slot.path}});
+  co_return Result<void>{};
+}
+
+io::Task<Result<void>> Node::open_store() {
+  std::vector<store::DriveSlot> slots;
+  cluster::Drives present;
+  for (const auto& slot : cluster_.slots) {
+    slots.push_back({slot.id, slot.path, slot.replacement ? nullptr : slot.drive, slot.reason});
+    if (slot.drive && !slot.replacement) present.push_back(slot.drive);
+  }
+  store::Options tuning;
+  tuning.inline_max_bytes = settings_.inline_max_bytes;
+  tuning.cache_units = plan_.cached_units;
+  if (settings_.testing.chunk_bytes != 0) tuning.chunk_bytes = settings_.testing.chunk_bytes;
+  store::Parts parts{*cluster_.control, *memory_, *clock_, *random_, metrics_};
+  auto opened = co_await store::open_local_store(parts, tuning, cluster_.map, std::move(slots));
+  if (!opened && opened.code() == Code::unavailable) {
+    const std::string hint =
+        co_await cluster::retirement_hint(std::move(present), cluster_.map.profile);
+    co_return Error{opened.code(), opened.error().message + (hint.empty() ? "" : "; ") + hint};
+  }
+  if (!opened) co_return Error{opened.error()};
+  store_ = std::move(*opened);
+  co_return Result<void>{};
+}
+
 void Node::give_back(std::size_t slot, std::shared_ptr<drive::Drive> drive) {
   cluster_.slots[slot].drive = std::move(drive);
 }
 
-io::Task<Result<cluster::Reopened>> Node::reopen_drive(std::size_t slot, model::DriveId expected) {
-  const cluster::Slot& known = cluster_.slots[slot];
+io::Task<Result<cluster::Reopened>> Node::reopen_drive(std::size_t slot, model::DriveId expected,
+                                                       bool given_up) {
+  const model::ErasureProfile profile = store_->map().profile;
+  cluster::Vacancy vacancy{.cluster = cluster_.id,
+                           .expected = expected,
+                           .made = made_[slot],
+                           .slot = static_cast<std::uint32_t>(slot),
+                           .drives = static_cast<std::uint32_t>(cluster_.slots.size()),
+                           .profile = profile};
   drive::LocalDriveOptions options = drive_options();
-  options.path = known.path;
-  auto reopened = co_await cluster::reopen(world(), std::move(options), *cluster_.control,
-                                           cluster_.id, expected, static_cast<std::uint32_t>(slot),
-                                           static_cast<std::uint32_t>(cluster_.slots.size()),
-                                           store_->map().profile);
-  if (reopened) reopened->drive = as_tested(known.path, std::move(reopened->drive));
+  options.path = cluster_.slots[slot].path;
+  if (given_up) {
+    auto replaced = co_await give_up(slot, vacancy, std::move(options));
+    co_return replaced;
+  }
+  if (store_->others(slot).in_service < profile.fence_quorum())
+    vacancy.empty = cluster::Vacancy::Empty::left;
+  auto reopened = co_await cluster::reopen(world(), std::move(options), *cluster_.control, vacancy);
+  if (!reopened) co_return reopened;
+  if (reopened->replacement) made_[slot] = reopened->drive->id();
+  reopened->drive = as_tested(cluster_.slots[slot].path, std::move(reopened->drive));
+  co_return reopened;
+}
+
+io::Task<Result<cluster::Reopened>> Node::give_up(std::size_t slot, cluster::Vacancy vacancy,
+                                                  drive::LocalDriveOptions options) {
+  const std::size_t voters = store_->others(slot).voters;
+  const std::size_t needed = cluster::needed_without(vacancy.profile);
+  if (voters < needed)
+    co_return Error{Code::conflict, "drive " + vacancy.expected.hex() +
+                                        " cannot be given up: of the others it "
+                                        "takes " +
+                                        std::to_string(needed) +
+                                        ", there and whole, and there are " +
+                                        std::to_string(voters) + "; bring another one back first"};
+  const std::string path = options.path;
+  vacancy.empty = cluster::Vacancy::Empty::wanted;
+  CAIRN_CO_ASSIGN(auto reopened, co_await cluster::reopen(world(), std::move(options),
+                                                          *cluster_.control, vacancy));
+  made_[slot] = reopened.drive->id();
+  const auto attached =
+      co_await cluster_.control->attach(slot, path + "/control", control::Loss::one_for_good);
+  if (!attached) {
+    co_await reopened.drive->close();
+    co_return Error{attached.error()};
+  }
+  log::warn("a drive is given up for good by an operator",
+            {{"lost", vacancy.expected.hex()}, {"path", path}});
+  reopened.drive = as_tested(path, std::move(reopened.drive));
   co_return reopened;
 }
 

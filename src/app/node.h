@@ -57,8 +57,10 @@ class Node {
   void give_back(std::size_t slot, std::shared_ptr<drive::Drive> drive);
 
   // A drive that is back, or an empty directory that becomes its replacement (cluster::reopen), for
-  // one slot.
-  io::Task<Result<cluster::Reopened>> reopen_drive(std::size_t slot, model::DriveId expected);
+  // one slot. `given_up`: an operator says that the drive is lost for good (7.6); the control store
+  // goes on without it then.
+  io::Task<Result<cluster::Reopened>> reopen_drive(std::size_t slot, model::DriveId expected,
+                                                   bool given_up);
   // Brings the control store of a slot's directory up to date and remembers the drive that has the
   // slot.
   io::Task<Result<void>> adopt_drive(std::size_t slot, model::DriveId id);
@@ -67,6 +69,10 @@ class Node {
   Node(const ServerSettings& settings, io::Reactors& reactors, metrics::Registry& metrics);
   Result<void> start();
   io::Task<Result<bool>> open_all();
+  io::Task<Result<void>> open_store();
+  io::Task<Result<void>> retire_lost();
+  io::Task<Result<cluster::Reopened>> give_up(std::size_t slot, cluster::Vacancy vacancy,
+                                              drive::LocalDriveOptions options);
   drive::World world();
   // The drive, or a slow one made of it where a test asks for that (TestingSettings).
   std::shared_ptr<drive::Drive> as_tested(const std::string& path,
@@ -84,6 +90,7 @@ class Node {
   std::unique_ptr<io::FileSystem> files_;
   std::unique_ptr<io::MemoryBudget> memory_;
   cluster::Cluster cluster_;
+  std::vector<model::DriveId> made_;  // by slot: the last replacement that was formatted
   std::unique_ptr<store::LocalStore> store_;
   std::unique_ptr<object::Objects> objects_;
 };

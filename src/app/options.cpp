@@ -64,7 +64,8 @@ Result<void> take_drives(const std::vector<std::string>& patterns, ServerSetting
 
 struct Raw {
   std::string listen = "0.0.0.0:9000", erasure, memory, inline_max = "128KiB", scrub = "32MiB",
-              log_level = "info", log_format = "text", testing_chunk, testing_slow_drive;
+              log_level = "info", log_format = "text", retire_drive, testing_chunk,
+              testing_slow_drive;
   std::vector<std::string> drives;
 };
 
@@ -108,6 +109,12 @@ Result<void> interpret(const Raw& raw, ServerSettings& settings) {
                    " are given; name more drives or choose a smaller profile");
     settings.erasure = *profile;
   }
+  if (!raw.retire_drive.empty()) {
+    settings.retire_drive = model::DriveId::from_hex(raw.retire_drive);
+    if (!settings.retire_drive || settings.retire_drive->is_zero())
+      return wrong("--retire-drive: '" + raw.retire_drive +
+                   "' is no drive id, 32 hexadecimal digits; the start that failed named it");
+  }
   if (!raw.memory.empty()) {
     CAIRN_ASSIGN(settings.memory_bytes, parse_bytes(raw.memory, "--memory"));
     if (settings.memory_bytes < (256ull << 20)) return wrong("--memory must be at least 256MiB");
@@ -148,6 +155,11 @@ Result<Parsed> parse_server_options(const std::vector<std::string>& arguments) {
   app.add_flag("--import-map", settings.import_map,
                "where the control store was put back from a backup and knows an older map than the "
                "drives: take the map over from them");
+  app.add_option("--retire-drive", raw.retire_drive,
+                 "give up a drive that is lost for good, where the others cannot start without it: "
+                 "an empty directory in its place is filled; what only that drive acknowledged is "
+                 "lost. Once, and never in a script")
+      ->type_name("ID");
   app.add_option("--region", settings.region, "the region clients sign for")
       ->envname("CAIRN_REGION")
       ->capture_default_str();

@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "model/ids.h"
 #include "model/profile.h"
 
 namespace cairn::app {
@@ -35,6 +36,7 @@ struct ServerSettings {
   std::string file_io = "auto";    // auto, io_uring, threads
   std::uint64_t inline_max_bytes = 128 * 1024;
   std::uint64_t scrub_bytes_per_second = 32ull << 20;  // 0: no scrub
+  std::optional<model::DriveId> retire_drive{};        // lost for good (7.6)
   bool import_map = false;      // take a newer cluster map over from the drives (8.5)
   bool unsafe_no_sync = false;  // acknowledged before it is durable; never the default
   bool metrics_need_auth = false;

@@ -75,6 +75,17 @@ TEST(Options, WorldsOfTheTestsCannotBeEnteredByAccident) {
   ::unsetenv("CAIRN_TESTING");
 }
 
+TEST(Options, ADriveIsGivenUpByItsIdOnly) {
+  const std::string id = "0123456789abcdef0123456789abcdef";
+  const auto parsed = parse_server_options({"--retire-drive", id, "/a", "/b"});
+  ASSERT_TRUE(parsed);
+  ASSERT_TRUE(parsed->settings->retire_drive);
+  EXPECT_EQ(parsed->settings->retire_drive->hex(), id);
+  for (const std::string& wrong :
+       {std::string("/b"), std::string("1"), id + "0", std::string(32, '0'), std::string(32, 'g')})
+    EXPECT_FALSE(parse_server_options({"--retire-drive", wrong, "/a", "/b"})) << wrong;
+}
+
 TEST(Options, HelpIsNoError) {
   auto parsed = parse_server_options({"--help"});
   ASSERT_TRUE(parsed);

@@ -48,7 +48,8 @@ void NodeSlots::retire(std::size_t index, std::string reason) {
   if (drive) drive->retire(std::move(reason));
 }
 
-io::Task<Result<std::shared_ptr<drive::Drive>>> NodeSlots::reopen(std::size_t index) {
+io::Task<Result<std::shared_ptr<drive::Drive>>> NodeSlots::reopen(std::size_t index,
+                                                                  bool given_up) {
   // The drive that failed has to let go of its directory first.
   model::DriveId expected;
   std::shared_ptr<drive::Drive> failed;
@@ -66,7 +67,7 @@ io::Task<Result<std::shared_ptr<drive::Drive>>> NodeSlots::reopen(std::size_t in
     co_await cluster::remember_acked(node_.control(), expected, node_.store().acked_batch(index));
   }
   failed.reset();
-  CAIRN_CO_ASSIGN(auto reopened, co_await node_.reopen_drive(index, expected));
+  CAIRN_CO_ASSIGN(auto reopened, co_await node_.reopen_drive(index, expected, given_up));
   co_return std::move(reopened.drive);
 }
 
@@ -75,6 +76,13 @@ io::Task<Result<void>> NodeSlots::adopt(std::size_t index, std::shared_ptr<drive
   std::lock_guard lock(mutex_);
   states_[index] = {drive->id(), std::move(drive), ""};
   co_return {};
+}
+
+std::optional<std::size_t> NodeSlots::slot_of(model::DriveId id) const {
+  std::lock_guard lock(mutex_);
+  for (std::size_t i = 0; i < states_.size(); ++i)
+    if (states_[i].id == id) return i;
+  return std::nullopt;
 }
 
 std::vector<std::shared_ptr<drive::Drive>> NodeSlots::in_service() const {
@@ -150,9 +158,14 @@ io::Task<Result<admin::Status>> Services::status() {
   status.erasure = node_.store().map().profile.text();
   status.started_ms = started_ms_;
   CAIRN_CO_ASSIGN(const auto drives, co_await node_.store().drives());
-  for (const auto& d : drives)
-    status.drives.push_back({d.id.hex(), d.path, d.state, d.reason, d.total_bytes,
-                             d.available_bytes, d.partitions_rebuilding, d.repair_entries});
+  const auto watched = watch_.status();
+  for (std::size_t i = 0; i < drives.size(); ++i) {
+    const auto& d = drives[i];
+    const bool told = i < watched.size() && !watched[i].in_service && !watched[i].reason.empty();
+    status.drives.push_back({d.id.hex(), d.path, d.state, told ? watched[i].reason : d.reason,
+                             d.total_bytes, d.available_bytes, d.partitions_rebuilding,
+                             d.repair_entries});
+  }
   const auto heal = heal_.status();
   status.heal = {heal.queue_seen, heal.repaired, heal.postponed, heal.errors, {}};
   for (const auto& r : heal.rebuilds)
@@ -186,6 +199,22 @@ io::Task<Result<void>> Services::start_heal() {
   watch_.wake();
   heal_.wake();
   co_return {};
+}
+
+io::Task<Result<admin::Retired>> Services::retire_drive(std::string drive) {
+  const auto id = model::DriveId::from_hex(drive);
+  if (!id)
+    co_return Error{Code::invalid_argument, "a drive is named by its id, 32 hexadecimal digits"};
+  const auto slot = slots_.slot_of(*id);
+  if (!slot)
+    co_return Error{Code::not_found,
+                    "no drive " + drive + " is a member; 'cairn admin status' shows which are"};
+  const auto replacement = co_await watch_.replace(*slot);
+  if (!replacement && replacement.code() == Code::not_found)
+    co_return Error{Code::conflict,
+                    replacement.error().message + "; put an empty directory in its place first"};
+  if (!replacement) co_return Error{replacement.error()};
+  co_return admin::Retired{id->hex(), replacement->hex(), node_.slots()[*slot].path};
 }
 
 }  // namespace cairn::app

@@ -24,10 +24,11 @@ class NodeSlots final : public background::DriveSlots {
   Slot slot(std::size_t index) const override;
   io::Task<Result<void>> check(std::size_t index) override;
   void retire(std::size_t index, std::string reason) override;
-  io::Task<Result<std::shared_ptr<drive::Drive>>> reopen(std::size_t index) override;
+  io::Task<Result<std::shared_ptr<drive::Drive>>> reopen(std::size_t index, bool given_up) override;
   io::Task<Result<void>> adopt(std::size_t index, std::shared_ptr<drive::Drive> drive) override;
 
   std::vector<std::shared_ptr<drive::Drive>> in_service() const;
+  std::optional<std::size_t> slot_of(model::DriveId id) const;
 
  private:
   struct State {
@@ -51,6 +52,7 @@ class Services final : public admin::StatusProvider {
   io::Task<Result<admin::Status>> status() override;
   io::Task<Result<void>> start_scrub() override;
   io::Task<Result<void>> start_heal() override;
+  io::Task<Result<admin::Retired>> retire_drive(std::string drive) override;
 
  private:
   Node& node_;

@@ -16,6 +16,7 @@ struct FakeSlots : DriveSlots {
   std::vector<std::shared_ptr<FakeDrive>> returning{};  // what reopen finds
   std::vector<std::size_t> retired{}, adopted{};
   int reopened = 0;
+  bool needs_word = false;
 
   explicit FakeSlots(std::size_t n) : problem(n), returning(n) {
     for (std::size_t i = 0; i < n; ++i)
@@ -31,8 +32,10 @@ struct FakeSlots : DriveSlots {
     retired.push_back(i);
     drives[i]->out_of_service = true;
   }
-  io::Task<Result<std::shared_ptr<drive::Drive>>> reopen(std::size_t i) override {
+  io::Task<Result<std::shared_ptr<drive::Drive>>> reopen(std::size_t i, bool given_up) override {
     ++reopened;
+    if (needs_word && !given_up)
+      co_return Error{Code::unavailable, "that takes an operator's word"};
     if (!returning[i]) co_return Error{Code::not_found, "nothing there"};
     co_return std::shared_ptr<drive::Drive>(returning[i]);
   }
@@ -90,6 +93,35 @@ TEST_F(DriveWatchTest, ADriveThatFailedIsBroughtBackWithPatience) {
   pass(seconds(10));
   EXPECT_EQ(store.attached.size(), 1u);
   stop(watch);
+}
+
+TEST_F(DriveWatchTest, OnlyAnOperatorsWordReplacesADriveThatTheOthersNeed) {
+  struct Replace {
+    static io::Task<Result<model::DriveId>> run(DriveWatch* watch, std::size_t index) {
+      auto done = co_await watch->replace(index);
+      co_return done;
+    }
+  };
+  watch.start(executor);
+  pass(seconds(1));
+  EXPECT_EQ(executor.run(Replace::run(&watch, 1)).code(), Code::conflict) << "it is in service";
+  slots.drives[1]->out_of_service = true;
+  slots.needs_word = true;
+  slots.returning[1] = std::make_shared<FakeDrive>(drive_id(99));
+  pass(minutes(20));
+  EXPECT_TRUE(store.attached.empty());
+  EXPECT_EQ(watch.status()[1].reason, "that takes an operator's word");
+  const auto done = executor.run(Replace::run(&watch, 1));
+  ASSERT_TRUE(done) << done.error().message;
+  EXPECT_EQ(*done, drive_id(99));
+  EXPECT_EQ(store.attached.size(), 1u);
+  EXPECT_TRUE(watch.status()[1].in_service);
+  EXPECT_EQ(told, 1);
+  slots.drives[1]->out_of_service = true;
+  slots.returning[1].reset();
+  EXPECT_EQ(executor.run(Replace::run(&watch, 1)).code(), Code::not_found);
+  stop(watch);
+  EXPECT_EQ(executor.run(Replace::run(&watch, 1)).code(), Code::unavailable);
 }
 
 TEST_F(DriveWatchTest, WhatCannotBeAttachedIsTriedLessAndLessOften) {

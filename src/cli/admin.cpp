@@ -22,16 +22,18 @@ struct Target {
 };
 
 io::Task<Result<net::ClientResponse>> call(Target target, std::string method, std::string path,
-                                           std::int64_t now_ms) {
+                                           std::string query, std::int64_t now_ms) {
   const std::string host = target.endpoint.host + ":" + std::to_string(target.endpoint.port);
   auth::SignRequest sign;
   sign.method = method;
   sign.path = path;
+  sign.query = query;
   sign.headers = {{"host", host}};
   sign.access_key = target.access_key;
   sign.secret = target.secret;
   sign.region = target.region;
   sign.now_ms = now_ms;
+  if (!query.empty()) path += "?" + query;
   std::string head = method + " " + path + " HTTP/1.1\r\nHost: " + host + "\r\n";
   for (const auto& [name, value] : auth::sign(sign)) head += name + ": " + value + "\r\n";
   if (method != "GET") head += "Content-Length: 0\r\n";
@@ -49,9 +51,10 @@ class Admin {
   ~Admin() { reactors_->stop(); }
 
   // The answer's body; on failure a sentence.
-  Result<std::string> ask(const std::string& method, const std::string& path) {
+  Result<std::string> ask(const std::string& method, const std::string& path,
+                          const std::string& query = "") {
     CAIRN_ASSIGN(auto response,
-                 io::block_on(*reactors_, call(target_, method, path, clock_->unix_ms())));
+                 io::block_on(*reactors_, call(target_, method, path, query, clock_->unix_ms())));
     if (response.status / 100 != 2)
       return Error{Code::invalid_request,
                    "the server answered " + std::to_string(response.status) + ": " + response.body};
@@ -97,6 +100,9 @@ void print_status(const json::object& status) {
                   text_of(drive, "state").c_str(), number_of(drive, "total_bytes") / (1 << 30),
                   number_of(drive, "available_bytes") / (1 << 30),
                   number_of(drive, "partitions_rebuilding"), number_of(drive, "repair_entries"));
+      const std::string state = text_of(drive, "state");
+      if (state == "missing" || state == "failed")
+        std::printf("    drive %s\n", text_of(drive, "id").c_str());
       const std::string reason = text_of(drive, "reason");
       if (!reason.empty() && reason != "-") std::printf("    %s\n", reason.c_str());
     }
@@ -119,6 +125,63 @@ int show_status(Admin& admin, bool as_json) {
     std::printf("%s\n", json::serialize(*status).c_str());
   else
     print_status(*status);
+  return 0;
+}
+
+Result<json::object> find_drive(Admin& admin, const std::string& name) {
+  CAIRN_ASSIGN(const json::object status, admin.status());
+  const json::value* drives = status.if_contains("drives");
+  if (drives == nullptr || !drives->is_array())
+    return Error{Code::corrupt, "the server says nothing of its drives"};
+  for (const auto& entry : drives->get_array()) {
+    if (!entry.is_object()) continue;
+    const json::object& drive = entry.get_object();
+    if (text_of(drive, "id") == name || text_of(drive, "path") == name) return drive;
+  }
+  return Error{Code::not_found,
+               "no drive of the server has this id or path; 'cairn admin status' shows them"};
+}
+
+constexpr const char* kRetireMeans =
+    R"(Drive %s
+at %s is given up for good:
+
+- What only this drive acknowledged is lost: nothing, if it was lost last. But if it went on after
+  a drive that is left was away, what was written meanwhile is gone, and the past is served.
+- The empty directory at this path takes its place and is filled from the drives that are left.
+- If the drive comes back it is not used any more; its directory has to be emptied first.
+
+Bring the drive back instead if you can.
+)";
+
+// Explains, and gives a lost drive up if `yes`.
+int retire(Admin& admin, const std::string& name, bool yes) {
+  auto drive = find_drive(admin, name);
+  if (!drive) return fail(drive.error());
+  const std::string id = text_of(*drive, "id"), path = text_of(*drive, "path"),
+                    state = text_of(*drive, "state");
+  if (state != "missing" && state != "failed") {
+    std::fprintf(stderr, "cairn admin: drive %s at %s is %s: it is not lost\n", id.c_str(),
+                 path.c_str(), state.c_str());
+    return 1;
+  }
+  if (!yes) {
+    std::printf(kRetireMeans, id.c_str(), path.c_str());
+    std::printf(
+        "\nNothing was done. Put an empty directory at %s\n(a new drive, mounted), then: cairn "
+        "admin retire %s --yes\n",
+        path.c_str(), id.c_str());
+    return 2;
+  }
+  auto answer = admin.ask("POST", "/_cairn/admin/v1/drives/retire", "drive=" + id);
+  if (!answer) return fail(answer.error());
+  std::error_code error;
+  const json::value value = json::parse(*answer, error);
+  const json::object none, &retired = !error && value.is_object() ? value.get_object() : none;
+  std::printf(
+      "drive %s is given up; drive %s at %s takes its place and is being filled.\n'cairn admin "
+      "status' shows how far it is.\n",
+      id.c_str(), text_of(retired, "replacement").c_str(), path.c_str());
   return 0;
 }
 
@@ -180,6 +243,15 @@ int admin(const std::vector<std::string>& arguments) {
   scrub_command->add_flag("--wait", wait,
                           "until it has ended; exit status 1 if something is not whole");
   app.add_subcommand("heal", "look at drives and the repair queue now");
+  std::string lost;
+  bool yes = false;
+  auto* retire_command = app.add_subcommand(
+      "retire",
+      "give up a drive that is lost for good and have the empty directory in its place filled: for "
+      "where the drives that are left cannot write without it (1+1 with one drive). Tells what "
+      "that means; does it with --yes");
+  retire_command->add_option("DRIVE", lost, "id or path, as 'status' shows it")->required();
+  retire_command->add_flag("--yes", yes, "do it: what only that drive acknowledged is lost");
   std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());
   try {
     app.parse(reversed);
@@ -199,6 +271,7 @@ int admin(const std::vector<std::string>& arguments) {
   Admin admin(std::move(target));
   if (status_command->parsed()) return show_status(admin, as_json);
   if (scrub_command->parsed()) return scrub(admin, wait);
+  if (retire_command->parsed()) return retire(admin, lost, yes);
   auto started = admin.ask("POST", "/_cairn/admin/v1/heal/start");
   if (!started) return fail(started.error());
   std::puts("looking at drives and the repair queue");

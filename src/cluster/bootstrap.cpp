@@ -1,12 +1,13 @@
 #include "cluster/bootstrap.h"
 
 #include <algorithm>
-#include <ctime>
 #include <set>
 
 #include "base/log.h"
 #include "cluster/generations.h"
 #include "cluster/import.h"
+#include "cluster/replacement.h"
+#include "cluster/retire.h"
 #include "drive/format_file.h"
 #include "io/sync.h"
 
@@ -24,38 +25,10 @@ Error refuse(std::string text) {
   return Error{Code::invalid_argument, std::move(text)};
 }
 
-std::string rfc3339(std::int64_t unix_ms) {
-  const std::time_t seconds = unix_ms / 1000;
-  std::tm parts{};
-  ::gmtime_r(&seconds, &parts);
-  char text[32];
-  std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
-  return text;
-}
-
-// A drive that must wipe a partition has to know which units are its.
-drive::LocalDriveOptions with_partitions(drive::LocalDriveOptions options) {
-  options.partition_of = [](std::string_view lock_key) {
-    return placement::partition_of(lock_key, placement::kDefaultPartitions);
-  };
-  return options;
-}
-
 drive::LocalDriveOptions options_for(const Options& options, const std::string& path) {
   drive::LocalDriveOptions drive = options.drive;
   drive.path = path;
   return with_partitions(std::move(drive));
-}
-
-// A new drive in an empty or missing directory.
-io::Task<Result<std::shared_ptr<drive::Drive>>> make_drive(drive::World world,
-                                                           drive::LocalDriveOptions options,
-                                                           drive::Format format, bool missing) {
-  format.created = rfc3339(world.clock.unix_ms());
-  if (missing) CAIRN_CO_TRY(co_await world.files.make_directory(options.path));
-  CAIRN_CO_TRY(co_await drive::format_drive(world.files, options.path, format));
-  CAIRN_CO_ASSIGN(auto opened, co_await drive::open_local_drive(world, std::move(options)));
-  co_return std::shared_ptr<drive::Drive>(std::move(opened));
 }
 
 // A cluster of drives that are all empty: every one must be usable, nothing is formatted before
@@ -153,6 +126,21 @@ Result<std::vector<Slot>> sort_into_slots(const std::vector<Found>& found,
   return slots;
 }
 
+// A drive that the map does not name: one that was replaced while it was away, or a replacement
+// that was made and never got its place.
+io::Task<Result<void>> let_go_of_stranger(Slot& slot) {
+  if (slot.drive) {
+    const auto blank = co_await is_blank(slot.drive);
+    slot.replacement = blank && *blank;
+    if (slot.replacement) co_return Result<void>{};
+  }
+  slot.reason = slot.path + " was replaced while it was away; empty the directory to use it again";
+  log::error("a drive cannot be used", {{"path", slot.path}, {"reason", slot.reason}});
+  if (slot.drive) co_await slot.drive->close();
+  slot.drive.reset();
+  co_return Result<void>{};
+}
+
 // Which drive id each slot has: what format.json shows, else what the control store remembers, else
 // by elimination.
 io::Task<Result<void>> name_missing(control::Store& control, std::vector<Slot>& slots,
@@ -161,14 +149,9 @@ io::Task<Result<void>> name_missing(control::Store& control, std::vector<Slot>& 
   for (const auto& entry : map.partitions)
     for (const auto& member : entry.members) unclaimed.insert(member.drive);
   for (auto& slot : slots) {
-    if (slot.id.is_zero()) continue;
-    if (unclaimed.erase(slot.id) == 0) {
-      slot.reason =
-          slot.path + " was replaced while it was away; empty the directory to use it again";
-      if (slot.drive) co_await slot.drive->close();
-      slot.drive.reset();
-      slot.id = {};
-    }
+    if (slot.id.is_zero() || unclaimed.erase(slot.id) == 1) continue;
+    CAIRN_CO_TRY(co_await let_go_of_stranger(slot));
+    slot.id = {};
   }
   for (std::size_t i = 0; i < slots.size(); ++i) {
     if (!slots[i].id.is_zero()) continue;
@@ -207,18 +190,13 @@ io::Task<void> open_slots(drive::World world, const Options* options, std::vecto
   (void)co_await io::when_all(std::move(opening));
 }
 
-// A mount that only found out that the drive is an old copy never was.
-io::Task<Result<void>> take_back_mount(drive::World world, drive::Format found, std::string path) {
-  co_return co_await world.files.replace_file(path + "/format.json", drive::encode_format(found));
-}
-
 // Lets go of drives that are old copies (7.4): their slots are missing. That they were mounted to
 // find out is taken back, or else enough attempts would make up for what they lack.
 io::Task<Result<void>> refuse_stale(drive::World world, const std::vector<Found>* found,
                                     Cluster* cluster) {
   std::vector<drive::Format> mounted;
   for (auto& slot : cluster->slots) {
-    if (!slot.drive) continue;
+    if (!slot.drive || slot.replacement) continue;
     const auto at = std::ranges::find(*found, slot.path, &Found::path);
     const drive::Format format = at->probe.format;
     CAIRN_CO_ASSIGN(bool stale, co_await is_stale(*cluster->control, format));
@@ -258,6 +236,122 @@ Error older_map(model::MapEpoch stored, model::MapEpoch promised) {
                    "the list of buckets"};
 }
 
+Result<void> check_enough(const Known& known, model::DriveId lost, model::ErasureProfile profile) {
+  const std::size_t needed = needed_without(profile);
+  if (known.voters >= needed) return {};
+  return Error{Code::unavailable,
+               "drive " + lost.hex() + " cannot be given up: of the others it takes " +
+                   std::to_string(needed) + ", there and whole, and there are " +
+                   std::to_string(known.voters) + "; bring another one back first"};
+}
+
+// The slot whose directory takes the place of the drive that an operator gave up; its drive is made
+// if the directory is empty. None: the drives do not know the lost one as a member (any more).
+// Nothing is written before it is known that the others suffice.
+io::Task<Result<std::optional<std::size_t>>> place_for_retired(drive::World world,
+                                                               const Options* options,
+                                                               drive::Format reference,
+                                                               const std::vector<Found>* found,
+                                                               Cluster* cluster) {
+  const model::DriveId lost = *options->retire;
+  CAIRN_CO_ASSIGN(const Known known, co_await known_members(drives_of(*cluster)));
+  if (!known.members.contains(lost)) {
+    log::warn("--retire-drive names no drive of this cluster (any more); leave it out",
+              {{"drive", lost.hex()}});
+    co_return std::optional<std::size_t>{};
+  }
+  for (std::size_t i = 0; i < cluster->slots.size(); ++i) {
+    const Slot& slot = cluster->slots[i];
+    if (slot.id == lost)
+      co_return refuse(slot.path + " holds drive " + lost.hex() +
+                       ": it is not lost. To give it up all the same, put an empty directory in "
+                       "its place");
+  }
+  CAIRN_CO_TRY(check_enough(known, lost, reference.profile));
+  std::string vacant;
+  for (std::size_t i = 0; i < cluster->slots.size(); ++i) {
+    Slot& slot = cluster->slots[i];
+    if (slot.drive && known.members.contains(slot.id)) continue;
+    if (slot.drive) {
+      CAIRN_CO_ASSIGN(const bool blank, co_await is_blank(slot.drive));
+      if (blank) co_return std::optional<std::size_t>{i};
+    }
+    if (slot.path.empty()) continue;
+    vacant += (vacant.empty() ? "" : " or ") + slot.path;
+    const auto at = std::ranges::find(*found, slot.path, &Found::path);
+    if (at->probe.state != Probe::State::empty) continue;
+    drive::Format format = reference;
+    format.slot = static_cast<std::uint32_t>(i);
+    format.generation = 0;
+    format.drive = world.random.id<model::DriveId>();
+    CAIRN_CO_ASSIGN(slot.drive, co_await make_drive(world, options_for(*options, slot.path),
+                                                    std::move(format), false));
+    slot.id = slot.drive->id();
+    co_return std::optional<std::size_t>{i};
+  }
+  co_return refuse("to give up drive " + lost.hex() + ", put an empty directory in its place: " +
+                   (vacant.empty() ? "it has to be named as well" : vacant));
+}
+
+// Opens the control store and reads the map. `loss`: an operator gave one drive up.
+io::Task<Result<void>> open_control(drive::World world, const Options* options,
+                                    model::ErasureProfile profile, control::Loss loss,
+                                    Cluster* cluster) {
+  std::vector<std::string> paths;
+  for (const auto& slot : cluster->slots) paths.push_back(slot.drive ? slot.path + "/control" : "");
+  auto opened = co_await control::open_embedded(world.files, std::move(paths), loss);
+  if (!opened) {
+    const std::string hint = co_await retirement_hint(drives_of(*cluster), profile);
+    co_return Error{opened.code(), opened.error().message + (hint.empty() ? "" : "; ") + hint};
+  }
+  cluster->control = std::move(*opened);
+  CAIRN_CO_ASSIGN(const auto map, co_await cluster->control->get("map"));
+  CAIRN_CO_ASSIGN(const model::MapEpoch promised, co_await newest_promised(drives_of(*cluster)));
+  if (!map && promised.value != 0)
+    co_return Error{Code::corrupt,
+                    "the control store is empty, but the drives hold data: put back the control/ "
+                    "directories of most drives from a backup; do not empty the drives"};
+  if (!map)
+    co_return Error{Code::corrupt,
+                    "the drives hold no cluster map: their creation was interrupted; empty them "
+                    "and start again"};
+  CAIRN_CO_ASSIGN(cluster->map, placement::decode_map(map->value));
+  if (promised > cluster->map.epoch) {
+    if (!options->import_map) co_return older_map(cluster->map.epoch, promised);
+    CAIRN_CO_ASSIGN(cluster->map, co_await import_map(*cluster->control, drives_of(*cluster),
+                                                      std::move(cluster->map)));
+  }
+  co_return Result<void>{};
+}
+
+bool names(const placement::Map& map, model::DriveId drive) {
+  return std::ranges::any_of(map.partitions, [&](const placement::Entry& entry) {
+    return std::ranges::count(entry.members, drive, &placement::Member::drive) != 0;
+  });
+}
+
+// Drives that came back, or empty directories in the place of drives that are gone.
+io::Task<void> fill_vacancies(drive::World world, const Options* options, drive::Format reference,
+                              Cluster* cluster) {
+  for (std::size_t i = 0; i < cluster->slots.size(); ++i) {
+    Slot& slot = cluster->slots[i];
+    if (slot.drive || slot.path.empty()) continue;
+    const Vacancy vacancy{.cluster = cluster->id,
+                          .expected = slot.id,
+                          .slot = static_cast<std::uint32_t>(i),
+                          .drives = reference.drives,
+                          .profile = reference.profile};
+    auto again =
+        co_await reopen(world, options_for(*options, slot.path), *cluster->control, vacancy);
+    if (!again) {
+      if (slot.reason.empty()) slot.reason = again.error().message;
+      continue;
+    }
+    slot.drive = std::move(again->drive);
+    slot.replacement = again->replacement;
+  }
+}
+
 io::Task<Result<void>> open_existing(drive::World world, Options options, std::vector<Found> found,
                                      Cluster& cluster) {
   const auto first = std::find_if(found.begin(), found.end(), [](const Found& f) {
@@ -274,42 +368,27 @@ io::Task<Result<void>> open_existing(drive::World world, Options options, std::v
   CAIRN_CO_ASSIGN(cluster.slots, sort_into_slots(found, reference));
   co_await open_slots(world, &options, &cluster.slots);
 
-  std::vector<std::string> control_paths;
-  for (const auto& slot : cluster.slots)
-    control_paths.push_back(slot.drive ? slot.path + "/control" : "");
-  CAIRN_CO_ASSIGN(cluster.control, co_await control::open_embedded(world.files, control_paths));
-  CAIRN_CO_ASSIGN(const auto map, co_await cluster.control->get("map"));
-  CAIRN_CO_ASSIGN(const model::MapEpoch promised, co_await newest_promised(drives_of(cluster)));
-  if (!map && promised.value != 0)
-    co_return Error{Code::corrupt,
-                    "the control store is empty, but the drives hold data: put back the control/ "
-                    "directories of most drives from a backup; do not empty the drives"};
-  if (!map)
-    co_return Error{Code::corrupt,
-                    "the drives hold no cluster map: their creation was interrupted; empty them "
-                    "and start again"};
-  CAIRN_CO_ASSIGN(cluster.map, placement::decode_map(map->value));
-  if (promised > cluster.map.epoch) {
-    if (!options.import_map) co_return older_map(cluster.map.epoch, promised);
-    CAIRN_CO_ASSIGN(cluster.map, co_await import_map(*cluster.control, drives_of(cluster),
-                                                     std::move(cluster.map)));
+  std::optional<std::size_t> place;
+  if (options.retire) {
+    CAIRN_CO_ASSIGN(place,
+                    co_await place_for_retired(world, &options, reference, &found, &cluster));
+  }
+  CAIRN_CO_TRY(co_await open_control(world, &options, reference.profile,
+                                     place ? control::Loss::one_for_good : control::Loss::none,
+                                     &cluster));
+  if (place && names(cluster.map, *options.retire)) {
+    cluster.retired = place;
+    cluster.slots[*place].id = *options.retire;
+    cluster.slots[*place].replacement = true;
   }
   CAIRN_CO_TRY(co_await name_missing(*cluster.control, cluster.slots, cluster.map));
   CAIRN_CO_TRY(co_await refuse_stale(world, &found, &cluster));
-
-  for (std::size_t i = 0; i < cluster.slots.size(); ++i) {
-    Slot& slot = cluster.slots[i];
-    if (slot.drive || slot.path.empty()) continue;
-    auto again = co_await reopen(world, options_for(options, slot.path), *cluster.control,
-                                 cluster.id, slot.id, static_cast<std::uint32_t>(i),
-                                 reference.drives, reference.profile);
-    if (!again) {
-      if (slot.reason.empty()) slot.reason = again.error().message;
-      continue;
-    }
-    slot.drive = std::move(again->drive);
-    slot.replacement = again->replacement;
+  if (cluster.retired) {
+    // Without the old copies.
+    CAIRN_CO_ASSIGN(const Known known, co_await known_members(drives_of(cluster)));
+    CAIRN_CO_TRY(check_enough(known, *options.retire, reference.profile));
   }
+  co_await fill_vacancies(world, &options, reference, &cluster);
   co_return {};
 }
 
@@ -317,55 +396,6 @@ io::Task<Result<void>> open_existing(drive::World world, Options options, std::v
 
 std::string slot_key(std::size_t slot) {
   return "slot/" + std::to_string(slot);
-}
-
-io::Task<Result<Reopened>> reopen(drive::World world, drive::LocalDriveOptions options,
-                                  control::Store& control, model::ClusterId cluster,
-                                  model::DriveId expected, std::uint32_t slot, std::uint32_t drives,
-                                  model::ErasureProfile profile) {
-  options = with_partitions(std::move(options));
-  CAIRN_CO_ASSIGN(const Probe probe, co_await drive::probe(world.files, options.path));
-  switch (probe.state) {
-    case Probe::State::formatted: {
-      if (probe.format.cluster != cluster)
-        co_return Error{Code::not_found, options.path + " holds a drive of another cluster"};
-      if (probe.format.drive != expected)
-        co_return Error{Code::not_found, options.path +
-                                             " holds another drive than expected; empty the "
-                                             "directory to use it as a replacement"};
-      CAIRN_CO_ASSIGN(const bool stale, co_await is_stale(control, probe.format));
-      if (stale) co_return Error{Code::not_found, stale_reason(options.path)};
-      const std::string path = options.path;
-      CAIRN_CO_ASSIGN(auto made, co_await drive::open_local_drive(world, std::move(options)));
-      std::shared_ptr<drive::Drive> opened = std::move(made);
-      CAIRN_CO_ASSIGN(const bool lost, co_await has_lost_batches(control, opened));
-      if (lost) {
-        co_await opened->close();
-        opened.reset();
-        CAIRN_CO_TRY(co_await take_back_mount(world, probe.format, path));
-        co_return Error{Code::not_found, stale_reason(path)};
-      }
-      std::vector<drive::Format> mounted{probe.format};
-      co_await remember_mounts(control, std::move(mounted));
-      co_return Reopened{std::move(opened), false};
-    }
-    case Probe::State::empty: {
-      drive::Format format;
-      format.drive = world.random.id<model::DriveId>();
-      format.cluster = cluster;
-      format.slot = slot;
-      format.drives = drives;
-      format.profile = profile;
-      const std::string path = options.path;
-      CAIRN_CO_ASSIGN(auto made,
-                      co_await make_drive(world, std::move(options), std::move(format), false));
-      log::warn("an empty directory stands where a drive was: it is filled as its replacement",
-                {{"path", path}});
-      co_return Reopened{std::move(made), true};
-    }
-    default:
-      co_return Error{Code::not_found, options.path + ": " + probe.reason};
-  }
 }
 
 io::Task<Result<Cluster>> bootstrap(drive::World world, Options options) {

@@ -32,6 +32,9 @@ struct Options {
   // Where drives promised under a newer map than the control store has, take it over from them
   // (8.5). Else such a cluster is not opened.
   bool import_map = false;
+  // Lost for good, an operator says, and an empty directory stands in its place (7.6). Heeded where
+  // it is a member and not there; once it was given up, it is named in vain.
+  std::optional<model::DriveId> retire{};
 };
 
 struct Cluster {
@@ -40,6 +43,9 @@ struct Cluster {
   std::unique_ptr<control::Embedded> control{};
   placement::Map map{};
   bool created = false;
+  // The slot of the drive that an operator gave up: its replacement is to be put in the map before
+  // anyone leads (store::retire_drive).
+  std::optional<std::size_t> retired{};
 };
 
 // The control store's key of the drive id (hex) in a slot, written when a replacement took it.
@@ -54,16 +60,29 @@ io::Task<Result<Cluster>> bootstrap(drive::World world, Options options);
 // REQUIRES: nothing uses them.
 io::Task<void> close(Cluster& cluster);
 
-// Looks at a slot whose drive is missing or failed: returns the opened drive when its directory
-// holds it again, or, when the directory is empty, a newly formatted replacement. not_found:
-// nothing usable there yet.
+// A slot whose drive is missing or failed.
+struct Vacancy {
+  model::ClusterId cluster{};
+  model::DriveId expected{};
+  model::DriveId made{};  // a replacement that this process formatted here, if it did
+  std::uint32_t slot = 0, drives = 0;
+  model::ErasureProfile profile{};
+  // What becomes of an empty directory.
+  enum class Empty {
+    taken,   // the drives that are left can lead: it is the replacement
+    left,    // they cannot: that takes an operator's word
+    wanted,  // an operator gave the drive up: a directory that holds it is refused
+  } empty = Empty::taken;
+};
+
+// Returns the opened drive when the directory holds it again, or, when the directory is empty, a
+// newly formatted replacement. not_found: nothing usable there yet. unavailable: an empty directory
+// was left. conflict: the drive is there, though an operator gave it up.
 struct Reopened {
   std::shared_ptr<drive::Drive> drive{};
   bool replacement = false;
 };
 io::Task<Result<Reopened>> reopen(drive::World world, drive::LocalDriveOptions options,
-                                  control::Store& control, model::ClusterId cluster,
-                                  model::DriveId expected, std::uint32_t slot, std::uint32_t drives,
-                                  model::ErasureProfile profile);
+                                  control::Store& control, Vacancy vacancy);
 
 }  // namespace cairn::cluster

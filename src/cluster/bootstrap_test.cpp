@@ -66,6 +66,11 @@ class BootstrapTest : public testing::Test {
     EXPECT_TRUE(reply && reply->refusal == drive::Refusal::none);
     co_return true;
   }
+  static io::Task<bool> store(control::Store* control, std::string key, std::string value) {
+    std::vector<control::Change> changes{{std::move(key), std::move(value)}};
+    EXPECT_TRUE(co_await control->commit({}, std::move(changes)));
+    co_return true;
+  }
   static io::Task<bool> note(control::Store* control, model::DriveId drive, std::uint64_t batch) {
     co_await remember_acked(*control, drive, batch);
     co_return true;
@@ -250,6 +255,172 @@ TEST_F(BootstrapTest, AnOlderControlStoreIsRefusedAndItsMapImported) {
   auto again = open();
   ASSERT_TRUE(again) << again.error().message;
   EXPECT_EQ(again->map, second);
+  close(*again);
+}
+
+// 7.6: of two drives, one alone does not go on before an operator gives the other up.
+class MirrorTest : public BootstrapTest {
+ protected:
+  void SetUp() override {
+    BootstrapTest::SetUp();
+    options_.paths.resize(2);
+    auto made = open();
+    ASSERT_TRUE(made) << made.error().message;
+    for (auto& slot : made->slots)
+      io::block_on(*reactors_, promise(slot.drive, made->map, model::Term{1}));
+    left_ = made->slots[0].id;
+    lost_ = made->slots[1].id;
+    close(*made);
+    fs::rename(options_.paths[1], away());
+  }
+  std::string away() const { return folder_ + "/away"; }
+  std::string refused() {
+    auto opened = open();
+    if (!opened) return opened.error().message;
+    close(*opened);
+    return "";
+  }
+  bool empty(std::size_t i) const { return fs::is_empty(options_.paths[i]); }
+
+  model::DriveId left_, lost_;
+};
+
+TEST_F(MirrorTest, OneOfTwoIsRefusedAndTheWayOutNamed) {
+  EXPECT_NE(refused().find(lost_.hex()), std::string::npos) << refused();
+  EXPECT_NE(refused().find("--retire-drive"), std::string::npos);
+  // Nor does an empty directory help by itself.
+  fs::create_directory(options_.paths[1]);
+  EXPECT_NE(refused().find(lost_.hex()), std::string::npos) << refused();
+  EXPECT_TRUE(empty(1));
+}
+
+TEST_F(MirrorTest, AnEmptyDirectoryTakesThePlaceOfADriveThatIsGivenUp) {
+  options_.retire = lost_;
+  EXPECT_NE(refused().find("put an empty directory in its place"), std::string::npos) << refused();
+  fs::create_directory(options_.paths[1]);
+  auto opened = open();
+  ASSERT_TRUE(opened) << opened.error().message;
+  ASSERT_EQ(opened->retired, 1u);
+  ASSERT_TRUE(opened->slots[1].drive);
+  EXPECT_TRUE(opened->slots[1].replacement);
+  EXPECT_EQ(opened->slots[1].id, lost_);
+  const auto replacement = opened->slots[1].drive->id();
+  EXPECT_NE(replacement, lost_);
+  EXPECT_TRUE(opened->control->status().writable);
+  close(*opened);
+  // As if the server had been killed here: the next start goes on where this one was.
+  auto again = open();
+  ASSERT_TRUE(again) << again.error().message;
+  EXPECT_EQ(again->retired, 1u);
+  ASSERT_TRUE(again->slots[1].drive);
+  EXPECT_EQ(again->slots[1].drive->id(), replacement);
+  close(*again);
+  // Without the word nothing is in the map yet, and nothing is taken for a member.
+  options_.retire.reset();
+  auto without = open();
+  ASSERT_TRUE(without) << without.error().message;
+  EXPECT_FALSE(without->retired);
+  EXPECT_TRUE(without->slots[1].replacement);
+  EXPECT_EQ(without->slots[1].id, lost_);
+  close(*without);
+}
+
+TEST_F(MirrorTest, OnlyADriveThatIsLostIsGivenUp) {
+  fs::create_directory(options_.paths[1]);
+  options_.retire = left_;
+  EXPECT_NE(refused().find("it is not lost"), std::string::npos) << refused();
+  options_.retire = model::DriveId{};
+  options_.retire->bytes[3] = 7;
+  EXPECT_NE(refused().find("2 of 2 drives"), std::string::npos) << "an unknown one means nothing";
+  EXPECT_TRUE(empty(1));
+  // With both there the word is in vain as well.
+  fs::remove(options_.paths[1]);
+  fs::rename(away(), options_.paths[1]);
+  options_.retire = lost_;
+  EXPECT_NE(refused().find("it is not lost"), std::string::npos) << refused();
+}
+
+TEST_F(MirrorTest, ADriveThatWasGivenUpIsNoMemberWhenItComesBack) {
+  fs::create_directory(options_.paths[1]);
+  options_.retire = lost_;
+  auto opened = open();
+  ASSERT_TRUE(opened) << opened.error().message;
+  const auto after = placement::replace_drive(opened->map, lost_, opened->slots[1].drive->id());
+  io::block_on(*reactors_, store(opened->control.get(), "map", placement::encode_map(after)));
+  for (auto& slot : opened->slots)
+    io::block_on(*reactors_, promise(slot.drive, after, model::Term{2}));
+  close(*opened);
+  // The same word again: it is no member any more.
+  auto again = open();
+  ASSERT_TRUE(again) << again.error().message;
+  EXPECT_FALSE(again->retired);
+  EXPECT_FALSE(again->slots[1].replacement);
+  close(*again);
+  options_.retire.reset();
+  fs::rename(options_.paths[1], folder_ + "/replacement");
+  fs::rename(away(), options_.paths[1]);
+  auto back = open();
+  ASSERT_TRUE(back) << back.error().message;
+  EXPECT_FALSE(back->slots[1].drive);
+  EXPECT_NE(back->slots[1].reason.find("was replaced"), std::string::npos);
+  close(*back);
+  // A replacement that is not whole does not stand for the one that is.
+  fs::rename(options_.paths[1], away());
+  fs::rename(folder_ + "/replacement", options_.paths[1]);
+  fs::remove_all(options_.paths[0]);
+  fs::create_directory(options_.paths[0]);
+  options_.retire = left_;
+  EXPECT_NE(refused().find("cannot be given up"), std::string::npos) << refused();
+  EXPECT_TRUE(empty(0));
+}
+
+TEST_F(BootstrapTest, TwoOfFourAreTooFewButForAnOperator) {
+  auto made = open();
+  ASSERT_TRUE(made);
+  for (auto& slot : made->slots)
+    io::block_on(*reactors_, promise(slot.drive, made->map, model::Term{1}));
+  const auto lost = made->slots[3].id;
+  close(*made);
+  for (const std::size_t i : {2u, 3u}) fs::remove_all(options_.paths[i]);
+  fs::create_directory(options_.paths[3]);
+  auto refused = open();
+  ASSERT_FALSE(refused);
+  EXPECT_NE(refused.error().message.find(lost.hex()), std::string::npos);
+  options_.retire = lost;
+  auto opened = open();
+  ASSERT_TRUE(opened) << opened.error().message;
+  EXPECT_EQ(opened->retired, 3u);
+  EXPECT_FALSE(opened->slots[2].drive);
+  close(*opened);
+  // With one that knows nothing of it for certain, nobody is given up.
+  fs::remove_all(options_.paths[1]);
+  fs::remove_all(options_.paths[3]);
+  fs::create_directory(options_.paths[3]);
+  auto one = open();
+  ASSERT_FALSE(one);
+  EXPECT_EQ(one.code(), Code::unavailable);
+  EXPECT_TRUE(fs::is_empty(options_.paths[3]));
+}
+
+TEST_F(BootstrapTest, AReplacementThatNeverGotItsPlaceIsAsGoodAsEmpty) {
+  auto made = open();
+  ASSERT_TRUE(made);
+  for (auto& slot : made->slots)
+    io::block_on(*reactors_, promise(slot.drive, made->map, model::Term{1}));
+  const auto lost = made->slots[1].id;
+  close(*made);
+  fs::remove_all(options_.paths[1]);
+  fs::create_directory(options_.paths[1]);
+  auto filled = open();  // and nobody puts it in the map
+  ASSERT_TRUE(filled);
+  const auto replacement = filled->slots[1].drive->id();
+  close(*filled);
+  auto again = open();
+  ASSERT_TRUE(again);
+  ASSERT_TRUE(again->slots[1].drive) << again->slots[1].reason;
+  EXPECT_TRUE(again->slots[1].replacement);
+  EXPECT_EQ(again->slots[1].drive->id(), replacement);
+  EXPECT_EQ(again->slots[1].id, lost);
   close(*again);
 }
 

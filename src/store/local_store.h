@@ -83,6 +83,15 @@ class LocalStore : public Store {
     static_cast<void>(slot);
     return 0;
   }
+  // The members beside the drive in this slot, where they are fewest: in service, and of those the
+  // ones that are not rebuilding. What can be done without that drive depends on them (7.6, 8.2).
+  struct Others {
+    std::size_t in_service = 0, voters = 0;
+  };
+  virtual Others others(std::size_t slot) const {
+    static_cast<void>(slot);
+    return {SIZE_MAX, SIZE_MAX};
+  }
   // Partitions of which a member is rebuilding, and the end of rebuilding one (8.4).
   virtual std::vector<std::pair<model::PartitionId, model::DriveId>> rebuilding() const = 0;
   virtual io::Task<Result<void>> finish_rebuild(model::PartitionId partition,

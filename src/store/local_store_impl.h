@@ -52,6 +52,7 @@ class LocalStoreImpl final : public LocalStore {
   io::Task<Result<void>> attach(std::size_t slot, std::shared_ptr<drive::Drive> drive) override;
   io::Task<Result<void>> detach(std::size_t slot, std::string reason) override;
   std::uint64_t acked_batch(std::size_t slot) const override;
+  Others others(std::size_t slot) const override;
   std::vector<std::pair<model::PartitionId, model::DriveId>> rebuilding() const override;
   io::Task<Result<void>> finish_rebuild(model::PartitionId partition,
                                         model::DriveId drive) override;

@@ -159,6 +159,30 @@ std::uint64_t LocalStoreImpl::acked_batch(std::size_t slot) const {
   return slot < devices.size() ? devices[slot]->acks()->newest() : 0;
 }
 
+LocalStore::Others LocalStoreImpl::others(std::size_t slot) const {
+  const auto devices = core_.members.devices();
+  Others fewest{devices.size(), devices.size()};
+  if (slot >= devices.size()) return fewest;
+  for (std::size_t p = 0; p < core_.members.partitions(); ++p) {
+    const View view = core_.members.view(PartitionId{static_cast<std::uint32_t>(p)});
+    Others here;
+    bool is_member = false;
+    for (const Member& member : view->members) {
+      if (member.id == devices[slot]->id()) {
+        is_member = true;
+        continue;
+      }
+      if (!member.device->usable()) continue;
+      ++here.in_service;
+      here.voters += !member.rebuilding;
+    }
+    if (!is_member) continue;
+    fewest.in_service = std::min(fewest.in_service, here.in_service);
+    fewest.voters = std::min(fewest.voters, here.voters);
+  }
+  return fewest;
+}
+
 // 7.4: a drive that comes back names the last batch it synced, before anything is sent to it; one
 // that lacks a batch of which this process has an ack lost synced state, and is not let in.
 io::Task<Result<std::shared_ptr<Device>>> LocalStoreImpl::admit(

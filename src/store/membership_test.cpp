@@ -212,6 +212,20 @@ TEST(AckRecord, ALateAnswerOfTheMountBeforeEndsAnOldCopy) {
   EXPECT_TRUE(record.admit(drive, {3, 9, 9}));
 }
 
+TEST(Membership, TheOthersOfADriveAreCountedWhereTheyAreFewest) {
+  Cluster c(k22);
+  store_map(c);
+  EXPECT_EQ(c.store->others(1).in_service, 3u);
+  EXPECT_EQ(c.store->others(1).voters, 3u);
+  c.drives[2]->faults.out_of_service = true;
+  EXPECT_EQ(c.store->others(1).in_service, 2u);
+  EXPECT_EQ(c.store->others(2).in_service, 3u);
+  c.disks[2] = c.new_disk();
+  ASSERT_TRUE(c.executor.run(c.store->attach(2, std::make_shared<MemoryDrive>(c.disks[2]))));
+  EXPECT_EQ(c.store->others(1).in_service, 3u);
+  EXPECT_EQ(c.store->others(1).voters, 2u) << "the new one is rebuilding";
+}
+
 TEST(Membership, WithOneDriveOfAMirrorAnOperatorRetiresTheOther) {
   Cluster c(k11);
   store_map(c);

@@ -25,11 +25,13 @@ DriveWatch::DriveWatch(store::LocalStore& store, DriveSlots& slots, metrics::Reg
 }
 
 void DriveWatch::start(io::Executor& executor) {
+  executor_ = &executor;
   loop_.start(executor, loop());
 }
 
 io::Task<void> DriveWatch::stop() {
   co_await loop_.stop();
+  const io::AsyncMutex::Guard last = co_await turn_.lock();
 }
 
 std::vector<DriveWatch::Status> DriveWatch::status() const {
@@ -60,6 +62,7 @@ void DriveWatch::tell(std::size_t index, bool in_service, std::string reason) {
 }
 
 io::Task<void> DriveWatch::look(std::size_t index) {
+  const io::AsyncMutex::Guard turn = co_await turn_.lock();
   DriveSlots::Slot slot = slots_.slot(index);
   if (slot.drive && !slot.drive->failed()) {
     co_await look_at_running(index);
@@ -99,16 +102,39 @@ void DriveWatch::wait_longer(std::size_t index, const Error& why) {
 }
 
 io::Task<void> DriveWatch::bring_back(std::size_t index) {
-  auto opened = co_await slots_.reopen(index);
-  if (!opened) {
-    if (opened.code() != Code::not_found) wait_longer(index, opened.error());
-    co_return;
+  const auto done = co_await put_in_service(index, false);
+  if (!done && done.code() != Code::not_found) wait_longer(index, done.error());
+}
+
+io::Task<Result<model::DriveId>> DriveWatch::replace(std::size_t index) {
+  io::Executor& home = io::Executor::current();
+  co_await io::resume_on(*executor_);
+  auto done = co_await replace_here(index);
+  co_await io::resume_on(home);
+  co_return done;
+}
+
+io::Task<Result<model::DriveId>> DriveWatch::replace_here(std::size_t index) {
+  const io::AsyncMutex::Guard turn = co_await turn_.lock();
+  if (loop_.stopping()) co_return Error{Code::unavailable, "the server is shutting down"};
+  {
+    const DriveSlots::Slot slot = slots_.slot(index);
+    if (slot.drive && !slot.drive->failed())
+      co_return Error{Code::conflict, slot.path + " is in service: it is not lost"};
   }
-  std::shared_ptr<drive::Drive> drive = std::move(*opened);
+  auto done = co_await put_in_service(index, true);
+  co_return done;
+}
+
+// not_found: there is nothing usable in its place.
+io::Task<Result<model::DriveId>> DriveWatch::put_in_service(std::size_t index, bool given_up) {
+  CAIRN_CO_ASSIGN(const std::shared_ptr<drive::Drive> drive,
+                  co_await slots_.reopen(index, given_up));
   auto attached = co_await store_.attach(index, drive);
   if (!attached) {
-    wait_longer(index, attached.error());
-    co_return;
+    // `not_found` is about the directory.
+    const bool absent = attached.code() == Code::not_found;
+    co_return Error{absent ? Code::unavailable : attached.code(), attached.error().message};
   }
   auto adopted = co_await slots_.adopt(index, drive);
   if (!adopted)  // it is in service all the same; the next start sorts it out
@@ -123,6 +149,7 @@ io::Task<void> DriveWatch::bring_back(std::size_t index) {
   }
   tell(index, true, "");
   if (on_attached_) on_attached_();
+  co_return drive->id();
 }
 
 }  // namespace cairn::background

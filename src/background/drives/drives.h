@@ -32,8 +32,11 @@ class DriveSlots {
   // Takes a drive whose directory is gone out of service.
   virtual void retire(std::size_t index, std::string reason) = 0;
   // For a slot without a drive in service: opens the drive that is back, or makes an empty
-  // directory a new drive. not_found: there is nothing usable yet.
-  virtual io::Task<Result<std::shared_ptr<drive::Drive>>> reopen(std::size_t index) = 0;
+  // directory a new drive; where the drives that are left cannot lead, only if `given_up`: an
+  // operator says that the drive is lost for good (7.6), and it is a new one that is opened or
+  // none. not_found: there is nothing usable yet.
+  virtual io::Task<Result<std::shared_ptr<drive::Drive>>> reopen(std::size_t index,
+                                                                 bool given_up) = 0;
   // The store has taken it into service.
   virtual io::Task<Result<void>> adopt(std::size_t index, std::shared_ptr<drive::Drive> drive) = 0;
 };
@@ -57,6 +60,11 @@ class DriveWatch {
   io::Task<void> stop();
   void wake() { loop_.wake(); }  // thread-safe
 
+  // Puts the empty directory of a slot in the place of its drive, which an operator has given up
+  // (7.6): the id of the new drive. conflict: the drive is in service. Thread-safe between start()
+  // and stop().
+  io::Task<Result<model::DriveId>> replace(std::size_t index);
+
   struct Status {
     bool in_service = false;
     std::string reason{};        // why not, for people
@@ -75,6 +83,8 @@ class DriveWatch {
   io::Task<void> look(std::size_t index);
   io::Task<void> look_at_running(std::size_t index);
   io::Task<void> bring_back(std::size_t index);
+  io::Task<Result<model::DriveId>> replace_here(std::size_t index);
+  io::Task<Result<model::DriveId>> put_in_service(std::size_t index, bool given_up);
   void wait_longer(std::size_t index, const Error& why);
   void tell(std::size_t index, bool in_service, std::string reason);
 
@@ -85,6 +95,8 @@ class DriveWatch {
   std::function<void()> on_attached_;
   DriveWatchOptions options_;
   Loop loop_;
+  io::Executor* executor_ = nullptr;  // of the loop
+  io::AsyncMutex turn_{};             // one look or replacement at a time
   std::vector<Watched> watched_;
   mutable std::mutex mutex_;
   std::vector<Status> status_;  // guarded by mutex_
