@@ -63,6 +63,8 @@ function(cairn_module name)
   endif()
 endfunction()
 
+add_custom_target(generated)  # every source made by protoc, without compiling anything: for tools that read sources
+
 # cairn_protobuf(MODULE FILE.proto...): compiles the messages into the module, without our warnings.
 function(cairn_protobuf module)
   find_package(Protobuf REQUIRED)
@@ -75,6 +77,8 @@ function(cairn_protobuf module)
       COMMAND protobuf::protoc --proto_path=${CMAKE_CURRENT_SOURCE_DIR} --cpp_out=${out} ${proto}
       DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${proto}
       COMMENT "protoc ${module}/${proto}")
+    add_custom_target(generated_${module}_${stem} DEPENDS ${out}/${stem}.pb.cc ${out}/${stem}.pb.h)
+    add_dependencies(generated generated_${module}_${stem})
     target_sources(cairn_${module} PRIVATE ${out}/${stem}.pb.cc ${out}/${stem}.pb.h)
     set_source_files_properties(${out}/${stem}.pb.cc PROPERTIES COMPILE_OPTIONS -w SKIP_PRECOMPILE_HEADERS ON)
     target_include_directories(cairn_${module} SYSTEM PRIVATE ${CMAKE_BINARY_DIR}/proto)
