@@ -5,9 +5,9 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <system_error>
 
 namespace cairn::app {
 namespace {
@@ -26,7 +26,7 @@ std::string random_text(io::Random& random, std::size_t length, std::size_t lett
 }
 
 std::string errno_text() {
-  return std::strerror(errno);
+  return std::generic_category().message(errno);
 }
 
 Result<void> write_new(const std::string& file, const std::string& text) {

@@ -14,6 +14,11 @@ Error wrong(std::string text) {
   return Error{Code::invalid_argument, std::move(text)};
 }
 
+// Options are read before there is a second thread, and nothing ever sets a variable.
+const char* environment(const char* name) {
+  return std::getenv(name);  // NOLINT(concurrency-mt-unsafe)
+}
+
 // "1GiB", "512M", "1048576": binary units.
 Result<std::uint64_t> parse_bytes(const std::string& text, std::string_view flag) {
   std::uint64_t number = 0;
@@ -72,7 +77,7 @@ struct Raw {
 // --testing-chunk SIZE, --testing-slow-drive N:MILLISECONDS.
 Result<void> take_testing(const Raw& raw, ServerSettings& settings) {
   if (raw.testing_chunk.empty() && raw.testing_slow_drive.empty()) return {};
-  const char* allowed = std::getenv("CAIRN_TESTING");
+  const char* allowed = environment("CAIRN_TESTING");
   if (!allowed || std::string_view(allowed) != "1")
     return wrong(
         "--testing-... are for the tests of Cairn itself; never use them on data you need");
@@ -235,8 +240,8 @@ Result<Parsed> parse_server_options(const std::vector<std::string>& arguments) {
   } catch (const CLI::ParseError& error) {
     return wrong(std::string(error.what()) + "\nrun 'cairn server --help' for the options");
   }
-  if (const char* user = std::getenv("CAIRN_ROOT_USER")) settings.root_user = user;
-  if (const char* password = std::getenv("CAIRN_ROOT_PASSWORD")) settings.root_password = password;
+  if (const char* user = environment("CAIRN_ROOT_USER")) settings.root_user = user;
+  if (const char* password = environment("CAIRN_ROOT_PASSWORD")) settings.root_password = password;
   CAIRN_TRY(interpret(raw, settings));
   return Parsed{std::move(settings), {}};
 }

@@ -96,6 +96,11 @@ class ChunkedReader final : public BodyReader {
  private:
   enum class State : std::uint8_t { head, data, end };
 
+  // REQUIRES: read_some() found it known.
+  std::uint64_t expected() const {
+    CAIRN_ASSERT(expected_.has_value());
+    return *expected_;
+  }
   static void to_lower(std::string& text) {
     for (char& c : text) {
       if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + 32);
@@ -121,7 +126,7 @@ class ChunkedReader final : public BodyReader {
 
   Result<void> begin_chunk(std::string_view line) {
     CAIRN_ASSIGN(const ChunkHead head, parse_chunk_head(line, signed_));
-    if (head.size > *expected_ - decoded_) return incomplete();
+    if (head.size > expected() - decoded_) return incomplete();
     left_ = head.size;
     signature_ = head.signature;
     state_ = State::data;
@@ -169,16 +174,17 @@ class ChunkedReader final : public BodyReader {
   // What follows the head of the last chunk.
   io::Task<Result<void>> finish_body() {
     CAIRN_CO_TRY(end_chunk());
-    if (decoded_ != *expected_) co_return incomplete();
+    if (decoded_ != expected()) co_return incomplete();
     std::string canonical, signature;
     for (;;) {
       auto line = co_await read_line(kTrailerLineMax, true);
       if (!line && line.code() == Code::incomplete_body && has_trailer_)
         co_return malformed_trailer();
       CAIRN_CO_TRY(line);
-      if (!*line || (*line)->empty()) break;
+      const std::optional<std::string_view> text = *line;
+      if (!text || text->empty()) break;
       if (!has_trailer_) co_return malformed_chunk();
-      CAIRN_CO_TRY(take_trailer(**line, canonical, signature));
+      CAIRN_CO_TRY(take_trailer(*text, canonical, signature));
     }
     CAIRN_CO_TRY(check_trailers(canonical, signature));
     // The end must be the end: bytes after it belong to nothing.

@@ -7,7 +7,6 @@
 
 namespace cairn::cluster {
 
-using drive::PartitionState;
 using model::MapEpoch;
 using model::PartitionId;
 

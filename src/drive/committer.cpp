@@ -99,7 +99,10 @@ void Committer::submit(std::unique_ptr<Work> work) {
   Wake wake;
   {
     std::lock_guard lock(mutex_);
-    if (!stopping_) enqueue(std::move(work), wake);
+    if (!stopping_) {
+      enqueue(std::move(work), wake);
+      work.reset();
+    }
   }
   if (!work) return wake_up(wake);
   const Error closed{Code::drive_failed, "the drive is closed"};

@@ -5,7 +5,7 @@
 
 #include <array>
 #include <cerrno>
-#include <cstring>
+#include <system_error>
 
 #include "base/log.h"
 #include "drive/format_file.h"
@@ -107,14 +107,15 @@ Result<std::shared_ptr<void>> lock_directory(const std::string& path) {
   const int fd = ::open(name.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
   if (fd < 0) {
     const Code code = errno == EROFS ? Code::read_only : Code::io_error;
-    return Error{code, name + " cannot be opened: " + std::strerror(errno)};
+    return Error{code, name + " cannot be opened: " + std::generic_category().message(errno)};
   }
   if (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
     const int why = errno;
     ::close(fd);
     if (why == EWOULDBLOCK)
       return Error{Code::already_exists, path + " is in use by another process of Cairn"};
-    return Error{Code::io_error, name + " cannot be locked: " + std::strerror(why)};
+    return Error{Code::io_error,
+                 name + " cannot be locked: " + std::generic_category().message(why)};
   }
   return std::shared_ptr<void>(std::make_shared<DirectoryLock>(fd));
 }

@@ -38,7 +38,12 @@ class Ring : public std::enable_shared_from_this<Ring> {
     ring->ready_ = true;
     const int event = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (event < 0) return errno_error(errno, "create", "eventfd");
-    ring->event_.assign(event);
+    boost::system::error_code error;
+    (void)ring->event_.assign(event, error);
+    if (error) {
+      ::close(event);
+      return errno_error(error.value(), "watch", "eventfd");
+    }
     if (const int rc = ::io_uring_register_eventfd(&ring->ring_, event); rc < 0)
       return Error(Code::unavailable,
                    errno_error(-rc, "register eventfd with", "io_uring").message);
@@ -55,7 +60,7 @@ class Ring : public std::enable_shared_from_this<Ring> {
   void close() {
     asio::post(context_, [self = shared_from_this()] {
       boost::system::error_code ignored;
-      self->event_.close(ignored);
+      (void)self->event_.close(ignored);
     });
   }
 

@@ -73,6 +73,7 @@ T block_on(Reactors& reactors, Task<T> task) {
   spawn(reactors.at(0), Run::go(state, std::move(task)));
   std::unique_lock lock(state.mutex);
   state.done.wait(lock, [&] { return state.value.has_value(); });
-  return std::move(*state.value);
+  CAIRN_ASSERT(state.value.has_value());
+  return *std::move(state.value);
 }
 }  // namespace cairn::io

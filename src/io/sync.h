@@ -95,7 +95,8 @@ class Mailbox {
         return item;
       }
     };
-    co_return co_await Awaiter{*state, state, deadline};
+    Awaiter awaiter{*state, state, deadline};  // named: clang-tidy 19 crashes on a temporary
+    co_return co_await awaiter;
   }
 
   // An item that is already there. Thread-safe.
@@ -152,10 +153,12 @@ class OneShot {
       }
       T await_resume() {
         std::lock_guard lock(state.mutex);
-        return std::move(*state.value);
+        CAIRN_ASSERT(state.value.has_value());
+        return *std::move(state.value);
       }
     };
-    co_return co_await Awaiter{*state};
+    Awaiter awaiter{*state};
+    co_return co_await awaiter;
   }
 
  private:
@@ -313,7 +316,10 @@ Task<std::vector<T>> when_all(std::vector<Task<T>> tasks) {
     spawn(home, Run::one(shared, i, std::move(tasks[i]), &home));
   co_await shared->done.get();
   out.reserve(shared->results.size());
-  for (auto& r : shared->results) out.push_back(std::move(*r));
+  for (auto& r : shared->results) {
+    CAIRN_ASSERT(r.has_value());
+    out.push_back(*std::move(r));
+  }
   co_return out;
 }
 

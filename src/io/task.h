@@ -87,8 +87,9 @@ class [[nodiscard]] Task {
       }
       T await_resume() {
         if constexpr (!std::is_void_v<T>) {
-          CAIRN_ASSERT(handle.promise().value.has_value());
-          return std::move(*handle.promise().value);
+          auto& value = handle.promise().value;
+          CAIRN_ASSERT(value.has_value());
+          return *std::move(value);
         }
       }
     };

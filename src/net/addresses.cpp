@@ -8,6 +8,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <system_error>
 #include <thread>
 
 #include "io/sync.h"
@@ -75,7 +76,7 @@ void set_on(int fd, int level, int option) {
 Error address_error(std::string_view doing, const std::string& host, std::uint16_t port,
                     int error) {
   return Error{Code::io_error, std::string(doing) + " " + host + ":" + std::to_string(port) + ": " +
-                                   std::strerror(error)};
+                                   std::generic_category().message(error)};
 }
 
 Result<int> bound_socket(const Address& address, const std::string& host, std::uint16_t port,

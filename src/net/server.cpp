@@ -4,7 +4,7 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstring>
+#include <system_error>
 
 #include "base/log.h"
 #include "net/connection.h"
@@ -86,7 +86,7 @@ io::Task<void> accept_loop(std::shared_ptr<Shard> shard) {
       co_await Reposted{shard->reactor};
     } else if (error != 0) {
       core.metrics.accept_errors.add();
-      log::warn("cannot accept connections", {{"error", std::strerror(error)}});
+      log::warn("cannot accept connections", {{"error", std::generic_category().message(error)}});
       co_await io::sleep_for(kAcceptBackoff);
     } else {
       const Moved waited = co_await WaitReadable{*shard->listener};

@@ -21,8 +21,8 @@ struct Socket::Impl {
 Socket::Socket(io::Reactor& reactor, int fd)
     : impl_(std::make_unique<Impl>(context_of(reactor))), fd_(fd) {
   boost::system::error_code error;
-  impl_->socket.assign(asio::generic::stream_protocol(AF_INET, IPPROTO_TCP), fd, error);
-  if (!error) impl_->socket.native_non_blocking(true, error);
+  (void)impl_->socket.assign(asio::generic::stream_protocol(AF_INET, IPPROTO_TCP), fd, error);
+  if (!error) (void)impl_->socket.native_non_blocking(true, error);
   if (!error) return;
   // No room in the reactor's set (or a bad descriptor): the socket is closed, every wait on it
   // fails.
@@ -70,7 +70,7 @@ void Socket::start_wait_writable(Waiting& waiting) {
 
 void Socket::cancel() {
   boost::system::error_code ignored;
-  impl_->socket.cancel(ignored);
+  (void)impl_->socket.cancel(ignored);
 }
 
 void Socket::shutdown_write() {
@@ -85,7 +85,7 @@ void Socket::reset() {
 
 void Socket::close() {
   boost::system::error_code ignored;
-  impl_->socket.close(ignored);
+  (void)impl_->socket.close(ignored);
   fd_ = -1;  // the number may soon belong to another
 }
 

@@ -45,7 +45,7 @@ Meta copied_meta(CopyRequest& request, const Meta& source) {
     }
     meta.user = source.user;
   }
-  meta.tags = request.replace_tags ? std::move(request.meta.tags) : source.tags;
+  meta.tags = request.replace_tags ? request.meta.tags : source.tags;
   meta.owner = std::move(request.meta.owner);
   return meta;
 }

@@ -34,7 +34,7 @@ Walker::Walker(store::Store& store, Options options)
       batch_(options_.delimiter.empty() || groups_ ? kMaxBatch : kFirstBatch) {}
 
 void Walker::start_at(std::string begin) {
-  begin_ = std::max(begin_, std::move(begin));
+  if (begin > begin_) begin_ = std::move(begin);
 }
 
 void Walker::start_within(const std::string& marker, std::string begin) {

@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/assert.h"
 #include "s3/addressing.h"
 #include "s3/query.h"
 #include "s3/service.h"
@@ -31,8 +32,14 @@ struct Context {
   // here.
   std::unique_ptr<auth::BodyReader> body_reader{};
 
-  const model::BucketName& bucket() const { return *bucket_name; }
-  const model::ObjectKey& key() const { return *object_key; }
+  const model::BucketName& bucket() const {
+    CAIRN_ASSERT(bucket_name.has_value());
+    return *bucket_name;
+  }
+  const model::ObjectKey& key() const {
+    CAIRN_ASSERT(object_key.has_value());
+    return *object_key;
+  }
   object::Objects& objects() const { return parts.objects; }
   std::optional<std::string_view> header(std::string_view name) const {
     return request.headers.get(name);

@@ -8,7 +8,7 @@
 #include <cerrno>
 #include <charconv>
 #include <chrono>
-#include <cstring>
+#include <system_error>
 
 #include "base/log.h"
 #include "net/http.h"
@@ -120,8 +120,8 @@ std::string format_access(const AccessRecord& record) {
 Result<std::unique_ptr<AccessLog>> AccessLog::open(std::string path) {
   const int fd = path == "-" ? STDERR_FILENO : open_file(path);
   if (fd < 0)
-    return Error{Code::io_error,
-                 "cannot write the access log " + path + ": " + std::strerror(errno)};
+    return Error{Code::io_error, "cannot write the access log " + path + ": " +
+                                     std::generic_category().message(errno)};
   return std::unique_ptr<AccessLog>(new AccessLog(std::move(path), fd));
 }
 
@@ -183,7 +183,7 @@ void AccessLog::put(std::string_view text) {
     if (n < 0) {
       if (!failing_)
         log::warn("the access log cannot be written",
-                  {{"path", path_}, {"error", std::strerror(errno)}});
+                  {{"path", path_}, {"error", std::generic_category().message(errno)}});
       failing_ = true;
       return;
     }
