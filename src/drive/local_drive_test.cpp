@@ -35,8 +35,10 @@ class LocalDriveTest : public ::testing::Test {
     EXPECT_TRUE(files);
     real_files_ = std::move(*files);
     files_ = std::make_unique<io::testing::FaultyFileSystem>(
-        *real_files_,
-        [this](FileOp op, const std::string& p) { return fault_ ? fault_(op, p) : Fault{}; });
+        *real_files_, [this](FileOp op, const std::string& p) {
+          std::lock_guard lock(fault_mutex_);
+          return fault_ ? fault_(op, p) : Fault{};
+        });
     root_ = fs::temp_directory_path() / ("cairn_local_drive_test_" + std::to_string(::getpid()));
     fs::remove_all(root_);
     fs::create_directories(root_ / "d");
@@ -55,6 +57,11 @@ class LocalDriveTest : public ::testing::Test {
     fs::remove_all(root_);
   }
 
+  // Every operation on a file from now on asks `fault`.
+  void inject(std::function<Fault(FileOp, const std::string&)> fault) {
+    std::lock_guard lock(fault_mutex_);
+    fault_ = std::move(fault);
+  }
   template <class T>
   T run(io::Task<T> task) {
     return io::block_on(*reactors_, std::move(task));
@@ -134,6 +141,7 @@ class LocalDriveTest : public ::testing::Test {
   std::unique_ptr<io::Reactors> reactors_;
   std::unique_ptr<io::BlockingPool> pool_;
   std::unique_ptr<io::FileSystem> real_files_, files_;
+  std::mutex fault_mutex_;  // the sweep of an opened drive asks as well, on its own
   std::function<Fault(FileOp, const std::string&)> fault_;
   std::unique_ptr<io::Clock> clock_ = io::system_clock();
   std::unique_ptr<io::Random> random_ = io::system_random();
@@ -276,13 +284,13 @@ TEST_F(LocalDriveTest, ADamagedFormatFileIsUnreadableAndNotEmpty) {
 TEST_F(LocalDriveTest, AReadOnlyFileSystemIsSaidToBeOne) {
   make();
   close();
-  fault_ = [](FileOp op, const std::string&) {
+  inject([](FileOp op, const std::string&) {
     Fault fault;
     if (op == FileOp::open) fault.error = std::nullopt;
     if (op == FileOp::rename || op == FileOp::write)
       fault.error = Error{Code::read_only, "read-only"};
     return fault;
-  };
+  });
   const auto opened = open();
   ASSERT_FALSE(opened);
   EXPECT_EQ(opened.code(), Code::read_only);
@@ -311,12 +319,12 @@ TEST_F(LocalDriveTest, AFullDriveRefusesDataAndGoesOnWithTheRest) {
 
 TEST_F(LocalDriveTest, AWriterThatMeetsAFullDiskDoesNotEndTheDrive) {
   make();
-  fault_ = [](FileOp op, const std::string& p) {
+  inject([](FileOp op, const std::string& p) {
     Fault fault;
     if (op == FileOp::write && p.find("/tmp/") != std::string::npos)
       fault.error = Error{Code::no_space, "full"};
     return fault;
-  };
+  });
   const auto written = write_blob({value_of(1), 0}, 100'000);
   ASSERT_FALSE(written);
   EXPECT_EQ(written.code(), Code::no_space);
@@ -326,16 +334,16 @@ TEST_F(LocalDriveTest, AWriterThatMeetsAFullDiskDoesNotEndTheDrive) {
 // lessons.md: a failed sync fences the drive, no retry hides it.
 TEST_F(LocalDriveTest, AFailedSyncOfABlobEndsTheDrive) {
   make();
-  fault_ = [](FileOp op, const std::string&) {
+  inject([](FileOp op, const std::string&) {
     Fault fault;
     if (op == FileOp::sync) fault.error = Error{Code::io_error, "input/output error"};
     return fault;
-  };
+  });
   const auto written = write_blob({value_of(1), 0}, 1000);
   ASSERT_FALSE(written);
   EXPECT_EQ(written.code(), Code::drive_failed);
   EXPECT_TRUE(drive_->failed());
-  fault_ = nullptr;
+  inject(nullptr);
   EXPECT_EQ(read("k").code(), Code::drive_failed);
   EXPECT_EQ(run(drive_->mutate(put("k", 1, "x"))).code(), Code::drive_failed);
 }
@@ -345,15 +353,15 @@ TEST_F(LocalDriveTest, AReadErrorOfABlobIsThatReadsOnly) {
   ASSERT_TRUE(write_blob({value_of(1), 0}, 1000));
   auto reader = run(drive_->open_blob({value_of(1), 0}));
   ASSERT_TRUE(reader);
-  fault_ = [](FileOp op, const std::string&) {
+  inject([](FileOp op, const std::string&) {
     Fault fault;
     if (op == FileOp::read) fault.error = Error{Code::io_error, "input/output error"};
     return fault;
-  };
+  });
   std::vector<std::byte> room(kBlobBlockBytes);
   EXPECT_EQ(run((*reader)->read(0, 1000, room)).code(), Code::io_error);
   EXPECT_FALSE(drive_->failed());
-  fault_ = nullptr;
+  inject(nullptr);
   EXPECT_TRUE(run((*reader)->read(0, 1000, room)));
 }
 
@@ -361,15 +369,15 @@ TEST_F(LocalDriveTest, EverySyncThatAnAcknowledgedBlobNeedsIsDone) {
   make();
   std::mutex mutex;
   std::vector<std::string> seen;
-  fault_ = [&](FileOp op, const std::string& p) {
+  inject([&](FileOp op, const std::string& p) {
     std::lock_guard lock(mutex);
     if (op == FileOp::sync) seen.push_back("sync");
     if (op == FileOp::rename) seen.push_back("rename");
     if (op == FileOp::sync_directory) seen.push_back("sync_directory " + p.substr(path_.size()));
     return Fault{};
-  };
+  });
   ASSERT_TRUE(write_blob({value_of(1), 0}, 1000));
-  fault_ = nullptr;
+  inject(nullptr);
   EXPECT_EQ(seen, (std::vector<std::string>{"sync", "rename", "sync_directory /blobs/01"}));
 }
 
