@@ -59,10 +59,11 @@ io::Task<Result<void>> create(drive::World world, Options options, std::vector<F
                                 found[i].probe.state == Probe::State::missing));
   }
   auto made = co_await io::when_all(std::move(making));
-  for (std::size_t i = 0; i < made.size(); ++i) {
-    if (!made[i]) co_return std::move(made[i].error());
-    cluster.slots[i].drive = std::move(*made[i]);
-  }
+  for (std::size_t i = 0; i < made.size(); ++i)
+    if (made[i])
+      cluster.slots[i].drive = std::move(*made[i]);  // whoever closes the cluster has all
+  for (auto& one : made)
+    if (!one) co_return std::move(one.error());
   CAIRN_CO_ASSIGN(cluster.map, placement::compute_map(model::MapEpoch{1}, profile,
                                                       placement::kDefaultPartitions, weights));
   CAIRN_CO_ASSIGN(cluster.control, co_await control::open_embedded(world.files, control_paths));

@@ -43,6 +43,7 @@ io::Task<Result<std::shared_ptr<drive::Drive>>> make_drive(drive::World world,
 }
 
 io::Task<Result<void>> take_back_mount(drive::World world, drive::Format found, std::string path) {
+  found.layout_version = drive::kLayoutVersion;  // as the mount left it
   co_return co_await world.files.replace_file(path + "/format.json", drive::encode_format(found));
 }
 

@@ -106,6 +106,8 @@ struct IndexOptions {
   std::uint64_t block_cache_bytes = 64ull << 20;
   std::uint64_t memtable_bytes = 32ull << 20;
   bool sync = true;  // false: writes are not synced, whatever is asked
+  // Random: tells the log of an index that is made from any other bytes.
+  std::uint64_t fresh_seed = 1;
 };
 // Opens or makes a RocksDB index in `path`. Errors say what is wrong: corrupt when the log lacks
 // what was acknowledged, already_exists when another process has it open.

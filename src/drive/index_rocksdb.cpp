@@ -138,8 +138,8 @@ void Rocks::tidy(Family family, std::uint64_t passed, const std::string& first,
     rdb::FlushOptions options;
     options.wait = false;
     options.allow_write_stall = true;
-    // All families, as files always hold a prefix of the batches (write_ahead_log.h, L3).
-    db->Flush(options, handles).PermitUncheckedError();  // a write meets what is wrong, too
+    // All families, as in flush(). A write meets what is wrong, too.
+    db->Flush(options, handles).PermitUncheckedError();
   }
   const rdb::Slice begin = slice(first), end = slice(last);
   rdb::experimental::SuggestCompactRange(db, handle, &begin, last.empty() ? nullptr : &end)
@@ -243,27 +243,58 @@ class RocksReader final : public Reader {
   rdb::ReadOptions options_;
 };
 
-// The number of the newest batch, in the default family.
-constexpr std::string_view kAppliedKey = "applied";
+// The default family holds what the index keeps for itself: the number of the newest batch, and
+// what the checksums of its log are seeded with.
+constexpr std::string_view kAppliedKey = "applied", kSeedKey = "wal seed";
 
-std::string encode_applied(std::uint64_t number) {
+std::string encode_number(std::uint64_t number) {
   Writer w(8);
   w.u64(number);
   return w.take();
 }
 
-// Of the newest batch that is in files with all before it.
-Result<std::uint64_t> applied_in_files(Rocks& rocks) {
+// One of the two, as files have it: with everything that was written before it, and no more.
+Result<std::optional<std::uint64_t>> number_in_files(Rocks& rocks, std::string_view key) {
   rdb::ReadOptions options;
   options.read_tier = rdb::kPersistedTier;
   std::string value;
-  const auto status = rocks.db->Get(options, rocks.handles.front(), slice(kAppliedKey), &value);
-  if (status.IsNotFound()) return std::uint64_t{0};
+  const auto status = rocks.db->Get(options, rocks.handles.front(), slice(key), &value);
+  if (status.IsNotFound()) return std::optional<std::uint64_t>{};
   if (!status.ok()) return error_of(status);
   Decoder in(value);
   const std::uint64_t number = in.u64();
-  if (!in.ok()) return Error{Code::corrupt, "index: the number of the newest batch is damaged"};
-  return number;
+  if (!in.ok()) return Error{Code::corrupt, "index: '" + std::string(key) + "' is damaged"};
+  return std::optional(number);
+}
+Result<std::uint64_t> applied_in_files(Rocks& rocks) {
+  CAIRN_ASSIGN(const auto number, number_in_files(rocks, kAppliedKey));
+  return number.value_or(0);
+}
+
+// All families, always: files hold a prefix of the batches (write_ahead_log.h, L3). Without
+// waiting, false is "not now": RocksDB has enough to do.
+Result<bool> flush(Rocks& rocks, bool wait) {
+  rdb::FlushOptions options;
+  options.wait = wait;
+  options.allow_write_stall = true;
+  const auto status = rocks.db->Flush(options, rocks.handles);
+  if (!wait && status.IsTryAgain()) return false;
+  if (!status.ok()) return error_of(status);
+  return true;
+}
+
+// What the log is seeded with; of a new index, `fresh`, which is in files when it returns.
+Result<std::uint64_t> seed_of(Rocks& rocks, std::uint64_t applied, std::uint64_t fresh) {
+  CAIRN_ASSIGN(const auto seed, number_in_files(rocks, kSeedKey));
+  if (seed) return *seed;
+  if (applied != 0) return Error{Code::corrupt, "index: it does not know the seed of its log"};
+  const std::string value = encode_number(fresh);
+  rdb::WriteOptions options;
+  options.disableWAL = true;
+  const auto status = rocks.db->Put(options, rocks.handles.front(), slice(kSeedKey), slice(value));
+  if (!status.ok()) return error_of(status);
+  CAIRN_TRY(flush(rocks, true));
+  return fresh;
 }
 
 Result<void> apply(Rocks& rocks, rdb::WriteBatch& batch) {
@@ -282,7 +313,7 @@ class RocksIndex final : public Index {
   std::unique_ptr<Batch> batch() override { return std::make_unique<RocksBatch>(rocks_->families); }
   Result<void> write(Batch& batch, bool sync) override {
     auto& native = static_cast<RocksBatch&>(batch).native();
-    const std::string number = encode_applied(log_->last() + 1);
+    const std::string number = encode_number(log_->last() + 1);
     const auto added = native.Put(rocks_->handles.front(), slice(kAppliedKey), slice(number));
     CAIRN_ASSERT(added.ok());
     CAIRN_TRY(log_->append(native.Data(), sync));
@@ -292,7 +323,7 @@ class RocksIndex final : public Index {
   Result<void> sync() override { return log_->sync(); }
   Result<void> close() override {
     CAIRN_TRY(log_->sync());
-    CAIRN_TRY(flush(true));
+    CAIRN_TRY(flush(*rocks_, true));
     CAIRN_ASSIGN(const std::uint64_t applied, applied_in_files(*rocks_));
     if (applied != log_->last())
       return Error{Code::internal, "index: its files lack batches after a flush"};
@@ -312,23 +343,16 @@ class RocksIndex final : public Index {
     if (in_use <= log_bytes_ || in_use == trimmed_at_) return {};
     CAIRN_ASSIGN(const std::uint64_t applied, applied_in_files(*rocks_));
     log_->release(applied);
-    if (log_->bytes_in_use() > log_bytes_) {
-      const bool wait = log_->bytes_in_use() > 2 * log_bytes_;
-      CAIRN_TRY(flush(wait));
-      if (wait) {
-        CAIRN_ASSIGN(const std::uint64_t now, applied_in_files(*rocks_));
-        log_->release(now);
-      }
+    if (log_->bytes_in_use() > 2 * log_bytes_) {
+      CAIRN_TRY(flush(*rocks_, true));
+      CAIRN_ASSIGN(const std::uint64_t now, applied_in_files(*rocks_));
+      log_->release(now);
+    } else if (log_->bytes_in_use() > log_bytes_ && applied >= asked_through_) {
+      CAIRN_ASSIGN(const bool asked, flush(*rocks_, false));
+      if (!asked) return {};
+      asked_through_ = log_->last();
     }
     trimmed_at_ = log_->bytes_in_use();
-    return {};
-  }
-  Result<void> flush(bool wait) {
-    rdb::FlushOptions options;
-    options.wait = wait;
-    options.allow_write_stall = true;
-    const auto status = rocks_->db->Flush(options, rocks_->handles);
-    if (!status.ok()) return error_of(status);
     return {};
   }
 
@@ -336,6 +360,7 @@ class RocksIndex final : public Index {
   std::unique_ptr<WriteAheadLog> log_;
   const std::uint64_t log_bytes_;  // from here on the index is asked to write out what it holds
   std::uint64_t trimmed_at_ = 0;
+  std::uint64_t asked_through_ = 0;  // a flush up to there was asked for
 };
 
 rdb::DBOptions database_options(const IndexOptions& o) {
@@ -344,6 +369,11 @@ rdb::DBOptions database_options(const IndexOptions& o) {
   options.create_missing_column_families = true;
   options.atomic_flush = true;                 // files hold a prefix of the batches
   options.avoid_flush_during_shutdown = true;  // close() does that, and only after a whole life
+  // RocksDB's way out of errors may flush a part of the families (facebook/rocksdb#11148).
+  options.max_bgerror_resume_count = 0;
+  // Of drives of layout version 1: a log with damage before its end, or that vanished, is refused.
+  options.wal_recovery_mode = rdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
+  options.track_and_verify_wals_in_manifest = true;
   options.db_write_buffer_size = o.memtable_bytes;
   options.max_background_jobs = 2;
   options.max_open_files = 1000;
@@ -436,11 +466,9 @@ Result<std::unique_ptr<Index>> open_rocksdb_index(const std::string& path, const
     return Error{Code::already_exists, "another process has the index open: " + status.ToString()};
   if (!status.ok()) return error_of(status);
   for (std::size_t i = 0; i < kFamilies; ++i) rocks->families[i] = rocks->handles[i + 1];
-  std::string identity;
-  const auto identified = rocks->db->GetDbIdentity(identity);
-  if (!identified.ok()) return error_of(identified);
   CAIRN_ASSIGN(const std::uint64_t applied, applied_in_files(*rocks));
-  CAIRN_ASSIGN(auto log, WriteAheadLog::open(path + "/wal", identity, applied, {.sync = o.sync},
+  CAIRN_ASSIGN(const std::uint64_t seed, seed_of(*rocks, applied, o.fresh_seed));
+  CAIRN_ASSIGN(auto log, WriteAheadLog::open(path + "/wal", seed, applied, {.sync = o.sync},
                                              [&](std::uint64_t, std::string_view batch) {
                                                rdb::WriteBatch native{std::string(batch)};
                                                return apply(*rocks, native);

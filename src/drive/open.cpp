@@ -186,7 +186,6 @@ io::Task<Result<void>> format_drive(io::FileSystem& files, std::string path, For
 io::Task<Result<MountedFormat>> mount_format(io::FileSystem& files, std::string path) {
   CAIRN_CO_ASSIGN(Format format, co_await read_format(files, path));
   ++format.generation;
-  format.layout_version = kLayoutVersion;
   auto raised = co_await files.replace_file(at(path, kFormatName), encode_format(format));
   if (!raised) {
     if (is_read_only_error(raised.error()))
@@ -212,10 +211,22 @@ io::Task<Result<std::unique_ptr<Drive>>> open_local_drive(World world, LocalDriv
   index_options.block_cache_bytes = options.block_cache_bytes;
   index_options.memtable_bytes = options.memtable_bytes;
   index_options.sync = options.sync;
+  index_options.fresh_seed = world.random.next_u64();
   auto index = co_await world.pool.run([index_path = at(path, "meta"), index_options] {
     return open_rocksdb_index(index_path, index_options);
   });
-  if (!index) co_return Error{index.code(), path + ": " + index.error().message};
+  if (!index) {
+    std::string why = path + ": " + index.error().message;
+    if (mounted.format.layout_version < kLayoutVersion && index.code() == Code::corrupt)
+      why += "; it was written by an older version of Cairn: start and stop that once more";
+    co_return Error{index.code(), std::move(why)};
+  }
+  // From here on an older version would miss what the index's log has.
+  if (mounted.format.layout_version < kLayoutVersion) {
+    Format raised = mounted.format;
+    raised.layout_version = kLayoutVersion;
+    CAIRN_CO_TRY(co_await world.files.replace_file(at(path, kFormatName), encode_format(raised)));
+  }
   CoreParts parts{.files = world.files,
                   .pool = world.pool,
                   .metrics = world.metrics,

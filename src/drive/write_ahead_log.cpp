@@ -95,12 +95,11 @@ void WriteAheadLog::reserve(std::size_t bytes) {
 // -- at a mount
 
 Result<std::unique_ptr<WriteAheadLog>> WriteAheadLog::open(std::string directory,
-                                                           std::string_view identity,
+                                                           std::uint64_t seed,
                                                            std::uint64_t applied,
                                                            const Options& options,
                                                            const Apply& apply) {
   CAIRN_TRY(io::make_directory_durably(directory));
-  const std::uint64_t seed = crypto::xxh3_64(as_bytes(identity));
   std::unique_ptr<WriteAheadLog> log(new WriteAheadLog(std::move(directory), seed, options));
   CAIRN_TRY(log->load(applied, apply));
   return log;
@@ -121,20 +120,19 @@ Result<void> WriteAheadLog::load(std::uint64_t applied, const Apply& apply) {
   for (std::size_t i = 0; i < segments.size(); ++i) CAIRN_TRY(scan(segments[i], i, applied, found));
   std::ranges::sort(found, {}, &Found::first);
   last_ = applied;
+  std::uint64_t before = 0;
   for (const Found& one : found) {
     if (one.first > last_ + 1)
       return Error{Code::corrupt, "the write-ahead log lacks batches " + std::to_string(last_ + 1) +
                                       " to " + std::to_string(one.first - 1) +
                                       ", which had been acknowledged"};
-    if (one.last <= last_) continue;
-    Segment& segment = segments[one.segment];
-    std::vector<std::byte> bytes(one.bytes);
-    CAIRN_ASSIGN(const std::size_t read, segment.file->read(one.offset, bytes));
-    const auto record = decode_wal_record(io::as_text(io::Bytes(bytes).first(read)), seed_);
-    if (!record) return Error{Code::io_error, segment.path + " changed while it was read"};
-    CAIRN_TRY(replay(*record, apply));
-    segment.last = std::max(segment.last, last_);
+    if (one.first <= before)
+      return Error{Code::corrupt, "the write-ahead log has batch " + std::to_string(one.first) +
+                                      " twice: a part of it could not be read for a while"};
+    before = one.last;
+    CAIRN_TRY(replay(segments[one.segment], one, apply));
   }
+  if (!found.empty()) CAIRN_TRY(make_durable(segments[found.back().segment], found.back()));
   written_ = last_;
   std::ranges::sort(segments, {}, &Segment::last);
   for (Segment& segment : segments) {
@@ -168,16 +166,31 @@ Result<void> WriteAheadLog::scan(Segment& segment, std::size_t place, std::uint6
   return {};
 }
 
-Result<void> WriteAheadLog::replay(const WalRecord& record, const Apply& apply) {
-  Decoder in(record.payload);
-  for (std::uint64_t number = record.first; number < record.first + record.batches; ++number) {
+Result<void> WriteAheadLog::replay(Segment& segment, const Found& found, const Apply& apply) {
+  std::vector<std::byte> bytes(found.bytes);
+  CAIRN_ASSIGN(const std::size_t read, segment.file->read(found.offset, bytes));
+  const auto record = decode_wal_record(io::as_text(io::Bytes(bytes).first(read)), seed_);
+  if (!record) return Error{Code::io_error, segment.path + " changed while it was read"};
+  Decoder in(record->payload);
+  for (std::uint64_t number = record->first; number <= found.last; ++number) {
     const std::string_view batch = in.text();
     if (!in.ok()) return Error{Code::corrupt, "a record of the write-ahead log is malformed"};
     if (number <= last_) continue;
     CAIRN_TRY(apply(number, batch));
     last_ = number;
   }
+  segment.last = std::max(segment.last, last_);
   return {};
+}
+
+// The last record may have been read from the page cache, where a write that failed had left it.
+// L1 builds on it: it is written once more, over itself.
+Result<void> WriteAheadLog::make_durable(Segment& segment, const Found& found) {
+  reserve(found.bytes);
+  const io::MutableBytes bytes(room_, found.bytes);
+  CAIRN_ASSIGN(const std::size_t read, segment.file->read(found.offset, bytes));
+  if (read != found.bytes) return Error{Code::io_error, segment.path + " is too short"};
+  return segment.file->write(found.offset, bytes, options_.sync);
 }
 
 // -- writing

@@ -59,11 +59,10 @@ class WriteAheadLog {
   using Apply = std::function<Result<void>(std::uint64_t number, std::string_view batch)>;
 
   // Makes `directory` or reads what is in it, and hands over every batch behind `applied`, in
-  // order. `identity` tells this log's records from any other bytes, also from what a client stores
-  // in them. Errors: corrupt when a durable batch behind `applied` is missing (what was
-  // acknowledged would be lost); those of files; those of `apply`.
-  static Result<std::unique_ptr<WriteAheadLog>> open(std::string directory,
-                                                     std::string_view identity,
+  // order. `seed`, a secret, tells this log's records from any other bytes, also from what a client
+  // stores in them. Errors: corrupt when a durable batch behind `applied` is missing (what was
+  // acknowledged would be lost) or there twice; those of files; those of `apply`.
+  static Result<std::unique_ptr<WriteAheadLog>> open(std::string directory, std::uint64_t seed,
                                                      std::uint64_t applied, const Options& options,
                                                      const Apply& apply);
   ~WriteAheadLog();
@@ -94,7 +93,8 @@ class WriteAheadLog {
   Result<void> load(std::uint64_t applied, const Apply& apply);
   Result<void> scan(Segment& segment, std::size_t place, std::uint64_t applied,
                     std::vector<Found>& found);
-  Result<void> replay(const WalRecord& record, const Apply& apply);
+  Result<void> replay(Segment& segment, const Found& found, const Apply& apply);
+  Result<void> make_durable(Segment& segment, const Found& found);
   Result<void> write_record();
   Result<void> next_segment(std::uint64_t bytes);
   void reserve(std::size_t bytes);

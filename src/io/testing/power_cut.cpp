@@ -280,6 +280,8 @@ class MemoryFile final : public File {
     std::string all;
     for (const Bytes& piece : data) all += as_text(piece);
     apply(node_->content, offset, all);
+    node_->pending.push_back({offset, all});
+    CAIRN_CO_TRY(disk_->begin_change());  // the power may go between the write and its sync
     std::vector<Write> waiting;
     for (Write& earlier : node_->pending) {
       const bool apart =
