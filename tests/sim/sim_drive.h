@@ -100,7 +100,8 @@ class SimDrive {
   std::string describe_missing() const;
   std::size_t pending_keys() const;
   // Assertion 9, on the disk as it lies: every blob that is named and not marked missing is there
-  // and sound; nothing if so. REQUIRES: not lying, no process writes meanwhile.
+  // and sound, or was put aside as damaged; nothing if so. REQUIRES: not lying, no process writes
+  // meanwhile.
   io::Task<std::optional<std::string>> check_names();
 
  private:
