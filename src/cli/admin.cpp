@@ -245,11 +245,11 @@ int admin(const std::vector<std::string>& arguments) {
   app.add_subcommand("heal", "look at drives and the repair queue now");
   std::string lost;
   bool yes = false;
-  auto* retire_command = app.add_subcommand(
-      "retire",
-      "give up a drive that is lost for good and have the empty directory in its place filled: for "
-      "where the drives that are left cannot write without it (1+1 with one drive). Tells what "
-      "that means; does it with --yes");
+  auto* retire_command =
+      app.add_subcommand("retire",
+                         "give up a drive that is lost for good, without which the others cannot "
+                         "write: tells what that means; with --yes the empty directory in its "
+                         "place is filled");
   retire_command->add_option("DRIVE", lost, "id or path, as 'status' shows it")->required();
   retire_command->add_flag("--yes", yes, "do it: what only that drive acknowledged is lost");
   std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());
