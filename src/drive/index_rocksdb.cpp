@@ -215,6 +215,7 @@ class RocksReader final : public Reader {
     const auto status = rocks_->db->Get(options_, rocks_->families[at(family)], slice(key), &value);
     if (status.IsNotFound()) return false;
     if (!status.ok()) return error_of(status);
+    if (may_be_unread(value)) return Error{Code::unavailable, {}};
     if (value.IsPinned()) into.assign(value.data(), value.size());
     return true;
   }
@@ -228,6 +229,7 @@ class RocksReader final : public Reader {
         rocks_->db->Get(options_, rocks_->families[at(family)], slice(key), &lent->value);
     if (status.IsNotFound()) return std::optional<io::Slice>{};
     if (!status.ok()) return error_of(status);
+    if (may_be_unread(lent->value)) return Error{Code::unavailable, {}};
     const io::Bytes bytes = as_bytes(view(lent->value));
     return std::optional<io::Slice>(io::Slice{std::move(lent), bytes});
   }
@@ -239,6 +241,11 @@ class RocksReader final : public Reader {
   }
 
  private:
+  // Of a file that is not open RocksDB says, without reading, that the key may be there: OK and no
+  // bytes (KeyMayExist is made of that), which is no answer.
+  bool may_be_unread(const rdb::Slice& value) const {
+    return options_.read_tier == rdb::kBlockCacheTier && value.empty();
+  }
   std::shared_ptr<Rocks> rocks_;
   rdb::ReadOptions options_;
 };
