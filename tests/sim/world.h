@@ -101,6 +101,8 @@ class World {
   // No faults any more: all drives up, one leader, every unit whole on all members. False: that
   // could not be had.
   io::Task<bool> calm();
+  // Repairs until every unit is whole on all members.
+  io::Task<bool> make_whole(unsigned attempts);
   // Stops all leaders and drives.
   io::Task<void> end();
 
@@ -123,7 +125,6 @@ class World {
   io::Task<void> tend(std::shared_ptr<Leader> leader);  // attaches drives that came back
   io::Task<void> heal(std::shared_ptr<Leader> leader);  // rebuilds, repairs at random
   io::Task<void> stop(std::shared_ptr<Leader> leader);
-  io::Task<bool> make_whole(unsigned attempts);
   io::Task<void> power_cut();
   io::Task<void> crash();
   io::Task<void> rival();
