@@ -135,15 +135,17 @@ Result<std::vector<BlobName>> not_known(Core& core, std::vector<BlobName> names)
   return out;
 }
 
-io::Task<Result<void>> move_away(std::shared_ptr<Core> core, BlobName name) {
+// False: there was nothing.
+io::Task<Result<bool>> move_away(std::shared_ptr<Core> core, BlobName name) {
   const std::string directory = core->path + "/quarantine";
   CAIRN_CO_TRY(co_await core->files.make_directory(directory));
   auto moved =
       co_await core->files.rename(core->blob_path(name), directory + "/" + blob_file_name(name));
   core->open_blobs.forget(name);
-  if (!moved && moved.code() != Code::not_found) co_return moved;
+  if (!moved && moved.code() != Code::not_found) co_return Error{std::move(moved.error())};
   CAIRN_CO_TRY(co_await core->files.sync_directory(directory));
-  co_return co_await core->files.sync_directory(core->blob_directory(name));
+  CAIRN_CO_TRY(co_await core->files.sync_directory(core->blob_directory(name)));
+  co_return moved.has_value();
 }
 
 using Stored = Result<std::optional<io::Slice>>;
@@ -161,17 +163,19 @@ io::Task<Stored> read_logged_as_it_is(std::shared_ptr<Core> core, BlobName name)
   co_return std::optional<io::Slice>(std::move(bytes));
 }
 
-io::Task<Result<void>> keep_inline_copy(std::shared_ptr<Core> core, BlobName name) {
+// False: there is nothing to keep, or it cannot be read.
+io::Task<Result<bool>> keep_inline_copy(std::shared_ptr<Core> core, BlobName name) {
   Core* const c = core.get();
   auto value = co_await core->pool.run([c, name] {
     return c->index->latest(Reads::blocking)->get_slice(Family::inline_data, name.data_id.raw());
   });
   if (value && !*value) value = co_await read_logged_as_it_is(core, name);
-  if (!value || !*value) co_return Result<void>{};  // unreadable: there is nothing to keep
+  if (!value || !*value) co_return false;
   const std::string directory = core->path + "/quarantine";
   CAIRN_CO_TRY(co_await core->files.make_directory(directory));
-  co_return co_await core->files.replace_file(directory + "/" + blob_file_name(name) + ".inline",
-                                              std::string(as_text((*value)->bytes)));
+  CAIRN_CO_TRY(co_await core->files.replace_file(directory + "/" + blob_file_name(name) + ".inline",
+                                                 std::string(as_text((*value)->bytes))));
+  co_return true;
 }
 
 }  // namespace
@@ -231,16 +235,21 @@ io::Task<Result<void>> discard_blob(std::shared_ptr<Core> core, BlobName name) {
 
 io::Task<Result<void>> quarantine(std::shared_ptr<Core> core, BlobName name, bool is_inline) {
   // The copy is for people; that it fails must not keep the damage in place.
-  Result<void> kept;
+  Result<bool> kept = false;
   if (is_inline) {
     kept = co_await keep_inline_copy(core, name);
   } else {
     kept = co_await move_away(core, name);
   }
-  if (!kept && !is_inline) co_return kept;
+  if (!kept && !is_inline) co_return Error{std::move(kept.error())};
   const auto what = is_inline ? ShardMarkWork::What::inline_gone : ShardMarkWork::What::blob_gone;
   auto done = co_await submit(core, std::make_unique<ShardMarkWork>(name, what));
   CAIRN_CO_TRY(done);
+  if (kept && !*kept) {  // a crash came between the shard and its name elsewhere, as a rule
+    log::info("a shard that is not there is noted as missing",
+              {{"path", core->path}, {"shard", blob_file_name(name)}, {"inline", is_inline}});
+    co_return Result<void>{};
+  }
   log::warn("a damaged shard was put aside",
             {{"path", core->path}, {"shard", blob_file_name(name)}, {"inline", is_inline}});
   co_return Result<void>{};
