@@ -71,6 +71,40 @@ TEST(Leader, ADamagedInlineShardIsReadAroundAndQueued) {
   EXPECT_TRUE(c.executor.run(c.store->repair_queue(10))->empty());
 }
 
+TEST(Leader, ATableOfPartsThatSomeDrivesLackIsReadFromOthers) {
+  Cluster c(k22);
+  Commit commit = c.put("k", "a");
+  auto& put = std::get<PutVersion>(commit.intent);
+  put.record.data_kind = model::Record::DataKind::parts;
+  put.record.data.data_id = commit.value;
+  put.record.size = 0;
+  model::DataPart part;
+  part.data_id = c.value();
+  part.layout = {k22, 4096};
+  put.parts = {part};
+  for (const auto& disk : c.disks)
+    for (std::uint8_t shard = 0; shard < 4; ++shard) disk->blobs[{part.data_id, shard}] = "there";
+  const auto done = c.commit(std::move(commit));
+  ASSERT_TRUE(done) << done.error().message;
+  c.rest(100ms);
+  Selector selector;
+  selector.want_parts = true;
+  for (unsigned lacking = 0; lacking < 15; ++lacking) {
+    std::vector<testing::Disk> before;
+    for (const auto& disk : c.disks) before.push_back(*disk);
+    for (std::size_t i = 0; i < 4; ++i)
+      if (lacking >> i & 1)
+        for (auto& [unit, state] : c.disks[i]->units)
+          for (auto& row : state.state.rows) row.parts.clear();
+    c.stop();
+    c.start();  // nothing is remembered: the read goes to the drives
+    const auto found = c.find("k", selector);
+    ASSERT_TRUE(found) << lacking << ": " << found.error().message;
+    EXPECT_EQ(found->parts.size(), 1u) << lacking;
+    for (std::size_t i = 0; i < 4; ++i) c.disks[i]->units = before[i].units;
+  }
+}
+
 TEST(Leader, VerifyingFindsAShardWhoseChecksumLies) {
   Cluster c(k22);
   const std::string data(5000, 'z');

@@ -60,7 +60,12 @@ io::Task<Result<ReadReply>> Loader::at_head(View view, model::Stamp head, ReadRe
     for (; looked < fanout.arrived(); ++looked) {
       auto& answer = fanout.answers()[looked].value;
       if (!answer || answer->refusal != drive::Refusal::none || !answer->exact) continue;
-      if (answer->head == head) co_return std::move(answer);
+      if (answer->head != head) continue;
+      // One version without its table is no answer where the table is asked for; of many, the rest
+      // is.
+      const bool lacking = shape.want_parts && shape.select != drive::Select::all &&
+                           std::ranges::any_of(answer->rows, lacks_parts);
+      if (!lacking) co_return std::move(answer);
     }
     const bool exhausted = !more && looked == fanout.started();
     if (exhausted || (!arrived && !more)) {

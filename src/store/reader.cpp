@@ -182,6 +182,8 @@ io::Task<Reader::Attempt> Reader::from_quorum(View view, const UnitKey& unit,
   }
   core_.metrics.quorum_reads.add();
   if (agreed.reply->rows.empty()) co_return absent();
+  // That drive is to be repaired; the leader asks others.
+  if (selector.want_parts && lacks_parts(agreed.reply->rows[0])) co_return Attempt{std::nullopt};
   std::vector<unsigned> damaged;
   Shards shards = shards_of(fanout.answers(), *agreed.reply, damaged);
   if (!damaged.empty()) {
