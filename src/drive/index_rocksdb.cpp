@@ -403,6 +403,11 @@ rdb::ColumnFamilyOptions family_options(Family family, const IndexOptions& o,
   table.block_cache = cache;
   table.block_size = 8 * 1024;
   table.filter_policy.reset(rdb::NewBloomFilterPolicy(10));
+  // Filters and indexes in pieces: whole ones of a large file are megabytes, which do not stay in a
+  // shard of the cache and are then read for every look.
+  table.index_type = rdb::BlockBasedTableOptions::kTwoLevelIndexSearch;
+  table.partition_filters = true;
+  table.metadata_block_size = 16 * 1024;
   table.cache_index_and_filter_blocks = true;
   table.cache_index_and_filter_blocks_with_high_priority = true;
   table.pin_l0_filter_and_index_blocks_in_cache = true;

@@ -67,7 +67,7 @@ std::optional<WalRecord> decode_wal_record(std::string_view bytes, std::uint64_t
 // Where a whole record is that holds something behind `applied`.
 struct WriteAheadLog::Found {
   std::uint64_t first = 0, last = 0;
-  std::size_t segment = 0;  // place in used_
+  std::size_t segment = 0;  // place in what load() looks at
   std::uint64_t offset = 0, bytes = 0;
 };
 
@@ -136,7 +136,9 @@ Result<void> WriteAheadLog::load(std::uint64_t applied, const Apply& apply) {
   written_ = last_;
   std::ranges::sort(segments, {}, &Segment::last);
   for (Segment& segment : segments) {
-    if (segment.last == 0) {
+    if (segment.last == 0 && segment.file->bytes() < options_.segment_bytes) {
+      CAIRN_TRY(segment.file->remove());  // half made when a crash came
+    } else if (segment.last == 0) {
       free_.push_back(std::move(segment));
     } else {
       bytes_in_use_ += segment.file->bytes();

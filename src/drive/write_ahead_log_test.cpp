@@ -226,6 +226,22 @@ TEST_F(WriteAheadLogTest, MuchThatWaitsIsWritten) {
   EXPECT_GE(opened.applied.size(), 150u);
 }
 
+TEST_F(WriteAheadLogTest, AHalfMadeSegmentIsRemoved) {
+  auto o = open(root_ / "wal");
+  ASSERT_TRUE(o.log);
+  append(*o.log, true);
+  o.log.reset();
+  write_all(segment(root_ / "wal", 2), "");
+  write_all(segment(root_ / "wal", 3), std::string(kWalPage, '\0'));
+  o = open(root_ / "wal");
+  ASSERT_TRUE(o.log) << o.error->message;
+  EXPECT_EQ(o.applied.size(), 1u);
+  EXPECT_FALSE(fs::exists(segment(root_ / "wal", 2)));
+  EXPECT_FALSE(fs::exists(segment(root_ / "wal", 3)));
+  for (int i = 0; i < 40; ++i) append(*o.log, true);
+  EXPECT_EQ(open(copy(root_ / "wal", "crashed")).applied.size(), 41u);
+}
+
 TEST_F(WriteAheadLogTest, RemovedIsEmpty) {
   auto o = open(root_ / "wal");
   ASSERT_TRUE(o.log);
