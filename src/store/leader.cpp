@@ -83,7 +83,7 @@ io::Task<Result<Committed>> Leader::commit_locked(View view, Commit commit) {
     // newer term.
     CAIRN_CO_TRY(co_await confirm_term(core_, view));
     if (!effect) co_return std::move(effect.error());
-    co_return std::move(effect->reply);
+    co_return effect->reply;
   }
   co_return co_await write(view, settled, std::move(commit), std::move(*effect), stamp);
 }
@@ -173,7 +173,7 @@ io::Task<Result<Committed>> Leader::write(View view, SettledPtr settled, Commit 
   chores_.settled(view, commit.unit, stamp, outcome.held & ~outcome.lacking,
                   effect.rows_after == 0);
   co_await remove_guarded(view, std::move(commit.guards));
-  co_return std::move(effect.reply);
+  co_return effect.reply;
 }
 
 Result<Committed> Leader::failed(const View& view, const UnitKey& unit, const Outcome& outcome) {
