@@ -234,7 +234,7 @@ io::Task<Result<void>> Leader::forget(UnitKey unit) {
   CAIRN_CO_ASSIGN(SettledPtr settled, co_await resolver_.current(view, unit));
   if (!settled->head || settled->row_count != 0)
     co_return Result<void>{};  // written again, or forgotten already
-  const Stamp head = *settled->head;
+  const Stamp head = settled->stamp();
   for (const Member& member : view->members) {
     // Not soon: found again when it is back (Chores).
     if (member.rebuilding || member.device->health() != Health::healthy) co_return Result<void>{};

@@ -96,8 +96,7 @@ io::Task<Result<std::vector<Row>>> Loader::all_rows(View view, model::UnitKey un
                                                     std::shared_ptr<const Settled> settled) {
   std::vector<Row> rows;
   if (settled->row_count == 0) co_return rows;
-  CAIRN_ASSERT(settled->head);
-  const model::Stamp head = *settled->head;
+  const model::Stamp head = settled->stamp();
   if (settled->complete) {
     rows = settled->rows;
   } else {
@@ -137,7 +136,7 @@ io::Task<Result<std::unique_ptr<Loader::Loaded>>> Loader::current(
     ReadRequest request;
     request.unit = unit;
     request.select = drive::Select::latest;
-    CAIRN_CO_ASSIGN(ReadReply reply, co_await at_head(view, *settled->head, request));
+    CAIRN_CO_ASSIGN(ReadReply reply, co_await at_head(view, settled->stamp(), request));
     if (reply.rows.empty())
       co_return Error{Code::corrupt, "a drive has no latest version at a head with versions"};
     out->latest = std::move(reply.rows[0]);
@@ -149,7 +148,7 @@ io::Task<Result<std::unique_ptr<Loader::Loaded>>> Loader::current(
     if (addressed) {
       request.select = drive::Select::version;
       request.version = *addressed;
-      CAIRN_CO_ASSIGN(ReadReply named, co_await at_head(view, *settled->head, request));
+      CAIRN_CO_ASSIGN(ReadReply named, co_await at_head(view, settled->stamp(), request));
       if (!named.rows.empty()) {
         out->addressed = std::move(named.rows[0]);
         c.addressed = &out->addressed;
@@ -157,7 +156,8 @@ io::Task<Result<std::unique_ptr<Loader::Loaded>>> Loader::current(
     }
   }
   if (for_update && c.addressed != nullptr && lacks_parts(*c.addressed)) {
-    CAIRN_CO_ASSIGN(out->addressed, co_await with_parts(view, unit, *settled->head, *c.addressed));
+    CAIRN_CO_ASSIGN(out->addressed,
+                    co_await with_parts(view, unit, settled->stamp(), *c.addressed));
     c.addressed = &out->addressed;
   }
   co_return out;

@@ -15,6 +15,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "base/assert.h"
 #include "drive/drive.h"
 #include "io/sync.h"
 #include "model/ids.h"
@@ -29,6 +30,12 @@ struct Settled {
   bool complete =
       true;  // `rows` are all rows; else they are empty and drives are asked at this head
   std::vector<drive::Row> rows{};  // newest first; long tables of parts are left out
+
+  // REQUIRES: there is a head, as with every unit that has rows.
+  const model::Stamp& stamp() const {
+    CAIRN_ASSERT(head.has_value());
+    return *head;
+  }
 };
 
 // The leader's copy of a unit's rows: complete while they are few and short.

@@ -56,9 +56,11 @@ Agreement agreement(const PartitionView& view, const Answers& answers) {
 Shards shards_of(Answers& answers, const ReadReply& agreed, std::vector<unsigned>& damaged) {
   Shards out;
   for (auto& [slot, reply] : answers) {
-    if (!reply || !reply->exact || reply->head != agreed.head || !reply->inline_shard) continue;
-    if (*reply->inline_shard) {
-      out.emplace_back(slot, **reply->inline_shard);
+    if (!reply || !reply->exact || reply->head != agreed.head) continue;
+    const auto& shard = reply->inline_shard;
+    if (!shard) continue;
+    if (*shard) {
+      out.emplace_back(slot, **shard);
     } else {
       damaged.push_back(slot);
     }
@@ -213,8 +215,9 @@ io::Task<Reader::Attempt> Reader::from_leader(const UnitKey& unit, const Selecto
     request.unit = unit;
     request.select = drive::Select::latest;
     request.want_parts = true;
-    CAIRN_CO_ASSIGN(ReadReply reply, co_await loader_.at_head(decided.view, *decided.settled->head,
-                                                              std::move(request)));
+    CAIRN_CO_ASSIGN(
+        ReadReply reply,
+        co_await loader_.at_head(decided.view, decided.settled->stamp(), std::move(request)));
     if (reply.rows.empty())
       co_return Error{Code::corrupt, "a drive has no latest version at a head with versions"};
     co_return co_await finish(decided.view, unit, selector, std::move(reply.rows[0]), true, {});

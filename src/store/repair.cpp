@@ -57,12 +57,12 @@ io::Task<Result<bool>> Repairer::repair(UnitKey unit, std::optional<model::Drive
     CAIRN_CO_ASSIGN(settled, co_await resolver_.decide_anew(view, unit));
     CAIRN_CO_ASSIGN(settled, co_await clear_leftovers(view, unit, settled));
     if (settled->head) {
-      co_await settle_all(view, unit, *settled->head);
+      co_await settle_all(view, unit, settled->stamp());
       CAIRN_CO_ASSIGN(const auto rows, co_await loader_.all_rows(view, unit, settled));
       CAIRN_CO_ASSIGN(survey, co_await resolver_.survey(view, unit, false, true));
       for (const auto& seen : survey.seen) {
         if (!(wanted >> seen.slot & 1u) || is_whole(seen.state, *settled)) continue;
-        const auto done = co_await bring_up(view, unit, seen.slot, *settled->head, rows);
+        const auto done = co_await bring_up(view, unit, seen.slot, settled->stamp(), rows);
         if (!done) {
           log::debug("a member could not be brought up",
                      {{"slot", seen.slot}, {"reason", done.error().message}});
@@ -118,7 +118,7 @@ io::Task<Result<SettledPtr>> Repairer::clear_leftovers(View view, const UnitKey&
   bool leftovers = false;
   for (const auto& seen : survey.seen) {
     for (const auto& pending : seen.state.pendings) {
-      leftovers |= !settled->head || pending.mutation.stamp > *settled->head;
+      leftovers |= !settled->head || pending.mutation.stamp > settled->stamp();
     }
   }
   if (!leftovers) co_return settled;

@@ -245,13 +245,13 @@ void Resolver::tell(View view, const UnitKey& unit, const Survey& survey, const 
     const bool knows = state.settled_head == settled.head && state.missing.empty();
     bool holds = knows;
     for (const auto& pending : state.pendings) {
-      holds |= pending.mutation.stamp == *settled.head && pending.missing.empty();
+      holds |= pending.mutation.stamp == settled.stamp() && pending.missing.empty();
     }
     all_know &= knows && state.pendings.empty();
     if (holds) whole_on |= 1u << seen.slot;
   }
   if (all_know && survey.seen.size() == view->n) return;
-  chores_.settled(view, unit, *settled.head, whole_on, settled.row_count == 0);
+  chores_.settled(view, unit, settled.stamp(), whole_on, settled.row_count == 0);
 }
 
 // Values that were passed over make every reader ask the leader, and where all drives hold one, no
@@ -261,7 +261,7 @@ io::Task<Result<SettledPtr>> Resolver::end_leftovers(View view, UnitKey unit, un
                                                      SettledPtr settled) {
   const Result<UnitState> state = co_await inspect(view, slot, unit, true);
   if (!state) co_return settled;
-  auto rows = rows_as_of(*state, *settled->head);
+  auto rows = rows_as_of(*state, settled->stamp());
   if (!rows) co_return settled;
   Mutation again;
   again.unit = unit;
