@@ -135,11 +135,12 @@ int server(const std::vector<std::string>& arguments) {
     std::fprintf(stderr, "cairn server: %s\n", parsed.error().message.c_str());
     return 2;
   }
-  if (!parsed->settings) {
+  const std::optional<ServerSettings>& asked = parsed->settings;
+  if (!asked) {
     std::fputs(parsed->help.c_str(), stdout);
     return 0;
   }
-  const ServerSettings& settings = *parsed->settings;
+  const ServerSettings& settings = *asked;
   Signals signals;
   log::configure(settings.log);
   auto random = io::system_random();

@@ -282,12 +282,13 @@ io::Task<Result<void>> Core::write(std::string records) {
   auto results = co_await gather(std::move(tasks), Patience{.enough = majority});
   std::size_t good = 0, full = 0;
   for (std::size_t i = 0; i < results.size(); ++i) {
-    if (results[i] && *results[i]) {
+    const auto& result = results[i];
+    if (result && *result) {
       ++good;
       continue;
     }
-    full += results[i] && results[i]->code() == Code::no_space ? 1 : 0;
-    drop(positions[i], results[i]);
+    full += result && result->code() == Code::no_space ? 1 : 0;
+    drop(positions[i], result);
   }
   if (good >= majority) co_return Result<void>{};
   CAIRN_ASSERT(!healthy());
@@ -325,8 +326,10 @@ io::Task<void> Core::rotate_if_due() {
   for (const auto at : positions)
     tasks.push_back(rotate(slots_[at].directory, snapshot, epoch_, state_.revision));
   auto results = co_await gather(std::move(tasks), kInstallPatience);
-  for (std::size_t i = 0; i < results.size(); ++i)
-    if (!results[i] || !*results[i]) drop(positions[i], results[i]);
+  for (std::size_t i = 0; i < results.size(); ++i) {
+    const auto& result = results[i];
+    if (!result || !*result) drop(positions[i], result);
+  }
   log_records_ = 0;
   snapshot_bytes_ = snapshot->size();
 }
@@ -392,16 +395,17 @@ io::Task<Result<void>> Core::run_attach(Attach attach) {
       std::make_shared<const std::string>(format::encode_snapshot(epoch_, state_));
   std::vector<io::Task<Result<void>>> tasks;
   tasks.push_back(bring_up(directory, snapshot, epoch_, state_.revision));
-  auto results = co_await gather(std::move(tasks), kInstallPatience);
+  const auto results = co_await gather(std::move(tasks), kInstallPatience);
+  const auto& result = results.front();
   {
     // Also where it failed: what was in this place is not what the caller wants to be there.
     std::lock_guard lock(mutex_);
     slots_[attach.index] = {attach.path, directory, nullptr, "", false};
   }
-  if (results[0] && *results[0]) co_return Result<void>{};
-  drop(attach.index, results[0]);
-  if (!results[0]) co_return Error{Code::timeout, attach.path + ": it does not answer"};
-  co_return *results[0];
+  if (result && *result) co_return Result<void>{};
+  drop(attach.index, result);
+  if (!result) co_return Error{Code::timeout, attach.path + ": it does not answer"};
+  co_return *result;
 }
 
 class EmbeddedStore final : public Embedded {

@@ -49,10 +49,11 @@ template <class T>
 void keep_good(const std::vector<std::optional<Result<T>>>& results,
                const std::vector<std::size_t>& positions, Recovered& all) {
   for (std::size_t i = 0; i < results.size(); ++i) {
-    if (results[i] && *results[i]) continue;
+    const auto& result = results[i];
+    if (result && *result) continue;
     const std::size_t at = positions[i];
-    if (!results[i]) all.hung[at] = all.directories[at];
-    all.reasons[at] = results[i] ? results[i]->error().message : "it does not answer";
+    if (!result) all.hung[at] = all.directories[at];
+    all.reasons[at] = result ? result->error().message : "it does not answer";
     log::warn("a directory of the control store cannot be used",
               {{"path", all.directories[at]->path()}, {"reason", all.reasons[at]}});
     all.directories[at].reset();

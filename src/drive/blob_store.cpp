@@ -170,11 +170,13 @@ io::Task<Result<bool>> keep_inline_copy(std::shared_ptr<Core> core, BlobName nam
     return c->index->latest(Reads::blocking)->get_slice(Family::inline_data, name.data_id.raw());
   });
   if (value && !*value) value = co_await read_logged_as_it_is(core, name);
-  if (!value || !*value) co_return false;
+  if (!value) co_return false;
+  const auto& slice = *value;
+  if (!slice) co_return false;
   const std::string directory = core->path + "/quarantine";
   CAIRN_CO_TRY(co_await core->files.make_directory(directory));
   CAIRN_CO_TRY(co_await core->files.replace_file(directory + "/" + blob_file_name(name) + ".inline",
-                                                 std::string(as_text((*value)->bytes))));
+                                                 std::string(as_text(slice->bytes))));
   co_return true;
 }
 

@@ -37,11 +37,13 @@ Result<ReadReply> read_on(Core& core, const ReadRequest& request, Reads reads,
 }
 
 // The bytes of a shard that the shard log has. Its place may be given back while it is read: then
-// it was removed, or is elsewhere, and that is no damage.
+// it was removed, or is elsewhere, and that is no damage. REQUIRES: `shard` has a place there.
 io::Task<Result<io::Slice>> read_logged(std::shared_ptr<Core> core, StoredShard shard) {
   for (;;) {
-    auto bytes = co_await core->log->read(shard.logged->place);
-    if (bytes && matches(shard.data_id, *shard.logged, bytes->bytes)) co_return bytes;
+    CAIRN_ASSERT(shard.logged.has_value());
+    const auto logged = *shard.logged;
+    auto bytes = co_await core->log->read(logged.place);
+    if (bytes && matches(shard.data_id, logged, bytes->bytes)) co_return bytes;
     if (!bytes && bytes.code() != Code::not_found && bytes.code() != Code::corrupt) co_return bytes;
     Core* const c = core.get();
     auto now = co_await core->pool.run([c, id = shard.data_id] {
@@ -49,7 +51,7 @@ io::Task<Result<io::Slice>> read_logged(std::shared_ptr<Core> core, StoredShard 
     });
     if (!now) co_return Error{std::move(now.error())};
     if (!now->logged) co_return std::move(now->bytes);
-    if (*now->logged == *shard.logged)
+    if (now->logged == logged)
       co_return Error{Code::corrupt, "logged shard " + shard.data_id.hex() + " is damaged"};
     shard = std::move(*now);
   }

@@ -47,9 +47,11 @@ ScrubState Scrub::status() const {
 }
 
 io::Task<void> Scrub::load() {
-  auto entry = co_await control_.get(std::string(kKey));
-  if (!entry || !*entry) co_return;
-  auto state = decode_scrub_state((*entry)->value);
+  auto got = co_await control_.get(std::string(kKey));
+  if (!got) co_return;
+  const auto& entry = *got;
+  if (!entry) co_return;
+  auto state = decode_scrub_state(entry->value);
   if (!state) {
     log::warn("scrub begins anew", {{"reason", state.error().message}});
     co_return;
