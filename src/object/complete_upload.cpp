@@ -196,7 +196,8 @@ io::Task<Result<PutResult>> Engine::try_complete(CompleteRequest& request, Bucke
     Chosen part{&asked};
     if (next != stored.end() && next->number == asked.number) {
       part.record = &next->record;
-      if (next->checksum) part.checksum = &*next->checksum;
+      const auto& checksum = next->checksum;
+      if (checksum) part.checksum = &*checksum;
     }
     CAIRN_CO_TRY(check_part(request, upload.meta, part));
     parts.push_back(part);

@@ -141,9 +141,10 @@ io::Task<Result<store::Committed>> Engine::commit(const Buckets::Entered& entere
 }
 
 io::Task<Error> Engine::explain(model::UnitKey unit, WriteConditions conditions) {
-  const auto current = co_await find_current(std::move(unit));
-  if (current) {
-    const auto checked = check_write(conditions, *current ? &**current : nullptr);
+  const auto found = co_await find_current(std::move(unit));
+  if (found) {
+    const auto& current = *found;
+    const auto checked = check_write(conditions, current ? &*current : nullptr);
     if (!checked) co_return checked.error();
   }
   // Not to be found out, or true by now: it was false when it was decided.

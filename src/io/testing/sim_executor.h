@@ -89,9 +89,10 @@ T SimExecutor::run(Task<T> task) {
     }
   };
   spawn(*this, Run::go(result, std::move(task)));
-  const bool done = run_until([&] { return result->has_value(); });
-  CAIRN_ASSERT(done);  // else the task waits for something that never comes
-  return std::move(**result);
+  std::optional<T>& value = *result;
+  run_until([&] { return value.has_value(); });
+  CAIRN_ASSERT(value.has_value());  // else the task waits for something that never comes
+  return *std::move(value);
 }
 
 template <>
