@@ -232,6 +232,7 @@ class PartsSource : public io::SliceSource {
 
   // Makes the part that was opened ahead the current one and opens the next. REQUIRES: ahead_.
   io::Task<Result<void>> advance() {
+    CAIRN_ASSERT(ahead_.has_value());
     const io::OneShot<Opened> ready = *ahead_;
     ahead_.reset();
     Opened opened = co_await ready.get();

@@ -94,7 +94,9 @@ io::Task<Result<void>> LocalStoreImpl::lead(Term floor, std::optional<MapChange>
     if (!taken) {
       CAIRN_CO_ASSIGN(taken, co_await take_term(core_.parts.control, floor, &tried_));
     }
-    const Term term = *std::exchange(taken, std::nullopt);
+    CAIRN_ASSERT(taken.has_value());
+    const Term term = *taken;
+    taken.reset();
     auto views = make_views(current, term, core_.members.devices());
     CAIRN_CO_ASSIGN(const Fenced fenced,
                     co_await fence_members(core_, current, change, views, core_.members.devices()));

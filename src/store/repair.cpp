@@ -235,11 +235,11 @@ io::Task<Repairer::Look> Repairer::check_together(const UnitKey& unit, const Nam
   out.bytes += compared->bytes;
   if (compared->consistent) co_return Look{};
   ++out.damaged_shards;
+  const auto odd = compared->odd;
   log::error("shards with good checksums contradict each other",
-             {{"data", one.part.data_id.hex()},
-              {"wrong", compared->odd ? std::to_string(*compared->odd) : "unknown"}});
-  if (!compared->odd) co_return Look{.sound = false, .doubtful = true};
-  (void)co_await core_.shards->condemn(unit, one.part, one.is_inline, *compared->odd);
+             {{"data", one.part.data_id.hex()}, {"wrong", odd ? std::to_string(*odd) : "unknown"}});
+  if (!odd) co_return Look{.sound = false, .doubtful = true};
+  (void)co_await core_.shards->condemn(unit, one.part, one.is_inline, *odd);
   co_return Look{.sound = false};
 }
 

@@ -89,7 +89,7 @@ class Scanner::Merge {
                              : std::strong_ordering::less;
       if (order < 0) {
         out = Next{std::uint64_t{1} << i, i};
-      } else if (order == 0) {
+      } else if (out && order == 0) {
         out->streams |= std::uint64_t{1} << i;
       }
     }
@@ -388,7 +388,7 @@ io::Task<Result<std::vector<drive::Row>>> Scanner::decided_rows(UnitKey unit, bo
   latest.unit = std::move(unit);
   CAIRN_CO_ASSIGN(
       drive::ReadReply reply,
-      co_await loader_.at_head(decided.view, *decided.settled->head, std::move(latest)));
+      co_await loader_.at_head(decided.view, decided.settled->stamp(), std::move(latest)));
   co_return std::move(reply.rows);
 }
 

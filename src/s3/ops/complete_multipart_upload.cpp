@@ -100,7 +100,7 @@ Answer complete_multipart_upload(Context& c) {
   xml.text("Bucket", c.bucket().text());
   xml.text("Key", c.key().text());
   xml.text("ETag", quote_etag(done->etag));
-  if (done->checksum) write_checksum(xml, *done->checksum, count, true);
+  if (const auto& sum = done->checksum) write_checksum(xml, *sum, count, true);
   net::Response response = xml_response(xml.finish());
   if (done->show_version) response.headers.add("x-amz-version-id", done->version.text());
   co_return response;

@@ -52,10 +52,10 @@ Answer copy_object(Context& c) {
   XmlWriter xml("CopyObjectResult");
   xml.text("LastModified", iso8601(done->modified_ms));
   xml.text("ETag", quote_etag(done->etag));
-  if (done->checksum) write_checksum(xml, *done->checksum, parts_of_etag(done->etag), true);
+  if (const auto& sum = done->checksum) write_checksum(xml, *sum, parts_of_etag(done->etag), true);
   net::Response response = xml_response(xml.finish());
-  if (done->source_version) {
-    response.headers.add("x-amz-copy-source-version-id", done->source_version->text());
+  if (const auto& source = done->source_version) {
+    response.headers.add("x-amz-copy-source-version-id", source->text());
   }
   if (done->show_version) response.headers.add("x-amz-version-id", done->version.text());
   co_return response;

@@ -38,7 +38,8 @@ Answer delete_object(Context& c) {
   net::Response response;
   response.status = 204;
   if (done->delete_marker) response.headers.add("x-amz-delete-marker", "true");
-  if (done->version) response.headers.add("x-amz-version-id", done->version->text());
+  if (const auto& version = done->version)
+    response.headers.add("x-amz-version-id", version->text());
   co_return response;
 }
 

@@ -69,7 +69,7 @@ void write_parts(XmlWriter& xml, const Wanted& wanted, const std::vector<object:
     xml.open("Part");
     xml.number("PartNumber", part->number);
     xml.number("Size", part->size);
-    if (part->checksum) write_checksum(xml, *part->checksum, 0, false);
+    if (const auto& sum = part->checksum) write_checksum(xml, *sum, 0, false);
     xml.close("Part");
   }
   xml.close("ObjectParts");

@@ -64,7 +64,8 @@ Answer list_multipart_uploads(Context& c) {
   xml.text("UploadIdMarker", c.query.get_or_empty("upload-id-marker"));
   if (page->truncated) {
     names("NextKeyMarker", page->next_key);
-    xml.text("NextUploadIdMarker", page->next_upload ? page->next_upload->hex() : std::string{});
+    const auto& upload = page->next_upload;
+    xml.text("NextUploadIdMarker", upload ? upload->hex() : std::string{});
   }
   names("Prefix", list.prefix);
   names.unless_empty("Delimiter", list.delimiter);

@@ -31,7 +31,7 @@ Answer put_object(Context& c) {
   net::Response response;
   response.headers.add("ETag", quote_etag(done->etag));
   if (done->show_version) response.headers.add("x-amz-version-id", done->version.text());
-  if (done->checksum) add_checksum(response.headers, *done->checksum, 0, true);
+  if (const auto& sum = done->checksum) add_checksum(response.headers, *sum, 0, true);
   co_return response;
 }
 

@@ -40,7 +40,7 @@ Answer upload_part(Context& c) {
   // 4. The answer.
   net::Response response;
   response.headers.add("ETag", quote_etag(done->etag));
-  if (done->checksum) add_checksum(response.headers, *done->checksum, 0, false);
+  if (const auto& sum = done->checksum) add_checksum(response.headers, *sum, 0, false);
   co_return response;
 }
 

@@ -56,10 +56,10 @@ Answer upload_part_copy(Context& c) {
   XmlWriter xml("CopyPartResult");
   xml.text("LastModified", iso8601(done->part.modified_ms));
   xml.text("ETag", quote_etag(done->part.etag));
-  if (done->part.checksum) write_checksum(xml, *done->part.checksum, 0, false);
+  if (const auto& sum = done->part.checksum) write_checksum(xml, *sum, 0, false);
   net::Response response = xml_response(xml.finish());
-  if (done->source_version) {
-    response.headers.add("x-amz-copy-source-version-id", done->source_version->text());
+  if (const auto& source = done->source_version) {
+    response.headers.add("x-amz-copy-source-version-id", source->text());
   }
   co_return response;
 }
