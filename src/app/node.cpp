@@ -105,7 +105,7 @@ io::Task<Result<bool>> Node::open_all() {
 
   made_.resize(cluster_.slots.size());
   for (auto& slot : cluster_.slots) slot.drive = as_tested(slot.path, std::move(slot.drive));
-  if (cluster_.retired) CAIRN_CO_TRY(co_await retire_lost());
+  if (const auto& place = cluster_.retired) CAIRN_CO_TRY(co_await retire_lost(*place));
   CAIRN_CO_TRY(co_await open_store());
   for (std::size_t i = 0; i < cluster_.slots.size(); ++i) {
     cluster::Slot& slot = cluster_.slots[i];
@@ -124,14 +124,14 @@ io::Task<Result<bool>> Node::open_all() {
 }
 
 // 7.6: the replacement is in the map, and the lost drive is not, before anybody leads.
-io::Task<Result<void>> Node::retire_lost() {
-  cluster::Slot& slot = cluster_.slots[*cluster_.retired];
+io::Task<Result<void>> Node::retire_lost(std::size_t place) {
+  cluster::Slot& slot = cluster_.slots[place];
   const model::DriveId lost = slot.id, id = slot.drive->id();
   CAIRN_CO_TRY(co_await store::retire_drive(*cluster_.control, lost, id));
   CAIRN_CO_ASSIGN(auto stored, co_await store::stored_map(*cluster_.control));
   cluster_.map = std::move(stored.map);
   slot.replacement = false;
-  CAIRN_CO_TRY(co_await adopt_drive(*cluster_.retired, id));
+  CAIRN_CO_TRY(co_await adopt_drive(place, id));
   log::warn("a drive was given up for good by --retire-drive",
             {{"lost", lost.hex()}, {"replacement", id.hex()}, {"path", slot.path}});
   co_return Result<void>{};

@@ -70,7 +70,7 @@ class Node {
   Result<void> start();
   io::Task<Result<bool>> open_all();
   io::Task<Result<void>> open_store();
-  io::Task<Result<void>> retire_lost();
+  io::Task<Result<void>> retire_lost(std::size_t place);
   io::Task<Result<cluster::Reopened>> give_up(std::size_t slot, cluster::Vacancy vacancy,
                                               drive::LocalDriveOptions options);
   drive::World world();

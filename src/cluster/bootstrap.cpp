@@ -249,12 +249,9 @@ Result<void> check_enough(const Known& known, model::DriveId lost, model::Erasur
 // The slot whose directory takes the place of the drive that an operator gave up; its drive is made
 // if the directory is empty. None: the drives do not know the lost one as a member (any more).
 // Nothing is written before it is known that the others suffice.
-io::Task<Result<std::optional<std::size_t>>> place_for_retired(drive::World world,
-                                                               const Options* options,
-                                                               drive::Format reference,
-                                                               const std::vector<Found>* found,
-                                                               Cluster* cluster) {
-  const model::DriveId lost = *options->retire;
+io::Task<Result<std::optional<std::size_t>>> place_for_retired(
+    drive::World world, const Options* options, model::DriveId lost, drive::Format reference,
+    const std::vector<Found>* found, Cluster* cluster) {
   CAIRN_CO_ASSIGN(const Known known, co_await known_members(drives_of(*cluster)));
   if (!known.members.contains(lost)) {
     log::warn("--retire-drive names no drive of this cluster (any more); leave it out",
@@ -369,25 +366,26 @@ io::Task<Result<void>> open_existing(drive::World world, Options options, std::v
   CAIRN_CO_ASSIGN(cluster.slots, sort_into_slots(found, reference));
   co_await open_slots(world, &options, &cluster.slots);
 
+  const auto& retire = options.retire;
   std::optional<std::size_t> place;
-  if (options.retire) {
-    CAIRN_CO_ASSIGN(place,
-                    co_await place_for_retired(world, &options, reference, &found, &cluster));
+  if (retire) {
+    CAIRN_CO_ASSIGN(
+        place, co_await place_for_retired(world, &options, *retire, reference, &found, &cluster));
   }
   CAIRN_CO_TRY(co_await open_control(world, &options, reference.profile,
                                      place ? control::Loss::one_for_good : control::Loss::none,
                                      &cluster));
-  if (place && names(cluster.map, *options.retire)) {
+  if (place && retire && names(cluster.map, *retire)) {
     cluster.retired = place;
-    cluster.slots[*place].id = *options.retire;
+    cluster.slots[*place].id = *retire;
     cluster.slots[*place].replacement = true;
   }
   CAIRN_CO_TRY(co_await name_missing(*cluster.control, cluster.slots, cluster.map));
   CAIRN_CO_TRY(co_await refuse_stale(world, &found, &cluster));
-  if (cluster.retired) {
+  if (cluster.retired && retire) {
     // Without the old copies.
     CAIRN_CO_ASSIGN(const Known known, co_await known_members(drives_of(cluster)));
-    CAIRN_CO_TRY(check_enough(known, *options.retire, reference.profile));
+    CAIRN_CO_TRY(check_enough(known, *retire, reference.profile));
   }
   co_await fill_vacancies(world, &options, reference, &cluster);
   co_return {};
