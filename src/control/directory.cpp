@@ -114,6 +114,10 @@ io::Task<Result<void>> Directory::append(std::shared_ptr<const std::string> reco
     co_return synced;
   }
   log_bytes_ += records->size();
+  // Whoever deleted the directory left us the open file: what it takes in is not there after a
+  // restart.
+  CAIRN_CO_ASSIGN(const io::FileInfo about, co_await log_->info());
+  if (!about.named) co_return Error{Code::io_error, path_ + ": its log was removed"};
   co_return Result<void>{};
 }
 

@@ -363,6 +363,18 @@ TEST(Embedded, AFailedSyncEndsTheDirectory) {
   EXPECT_EQ(w.put("b", "1").code(), Code::unavailable);
 }
 
+// rm -rf of a drive's directory leaves the open log behind.
+TEST(Embedded, ADirectoryThatWasDeletedDoesNotCount) {
+  World w(3);
+  ASSERT_TRUE(w.open());
+  ASSERT_TRUE(w.put("a", "1"));
+  w.wipe(1);
+  ASSERT_TRUE(w.put("b", "1"));
+  EXPECT_FALSE(w.in_use(1));
+  w.wipe(2);
+  EXPECT_FALSE(w.put("c", "1")) << "acknowledged on one of three";
+}
+
 TEST(Embedded, AHungDriveIsDroppedAndDoesNotHoldTheOthersUp) {
   World w(3);
   ASSERT_TRUE(w.open());
