@@ -72,7 +72,7 @@ Answer list_object_versions(Context& c) {
   xml.text("VersionIdMarker", c.query.get_or_empty("version-id-marker"));
   if (page->truncated) {
     names("NextKeyMarker", page->next_key);
-    if (page->next_version) xml.text("NextVersionIdMarker", page->next_version->text());
+    if (const auto& version = page->next_version) xml.text("NextVersionIdMarker", version->text());
   }
   xml.number("MaxKeys", list.limit);
   names.unless_empty("Delimiter", list.delimiter);
