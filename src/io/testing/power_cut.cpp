@@ -260,40 +260,26 @@ class MemoryFile final : public File {
   Task<Result<void>> write_at(std::uint64_t offset, std::vector<Bytes> data) override {
     co_await Yield{};
     std::lock_guard lock(disk_->mutex);
-    CAIRN_CO_TRY(check());
-    if (!writable_) co_return Error(Code::io_error, "write " + path_ + ": opened for reading");
-    CAIRN_CO_TRY(disk_->begin_change());
-    std::string all;
-    for (const Bytes& piece : data) all += as_text(piece);
-    apply(node_->content, offset, all);
-    node_->pending.push_back({offset, std::move(all)});
-    co_return Result<void>{};
+    co_return write(offset, data);
   }
 
   // Only these bytes: what else waits goes on waiting.
   Task<Result<void>> write_synced(std::uint64_t offset, std::vector<Bytes> data) override {
     co_await Yield{};
     std::lock_guard lock(disk_->mutex);
-    CAIRN_CO_TRY(check());
-    if (!writable_) co_return Error(Code::io_error, "write " + path_ + ": opened for reading");
-    CAIRN_CO_TRY(disk_->begin_change());
-    std::string all;
-    for (const Bytes& piece : data) all += as_text(piece);
-    apply(node_->content, offset, all);
-    node_->pending.push_back({offset, all});
+    CAIRN_CO_TRY(write(offset, data));
     CAIRN_CO_TRY(disk_->begin_change());  // the power may go between the write and its sync
+    const std::uint64_t end = offset + node_->pending.back().data.size();
     std::vector<Write> waiting;
-    for (Write& earlier : node_->pending) {
-      const bool apart =
-          earlier.offset >= offset + all.size() || offset >= earlier.offset + earlier.data.size();
+    for (Write& one : node_->pending) {
+      const bool apart = one.offset >= end || offset >= one.offset + one.data.size();
       if (apart) {
-        waiting.push_back(std::move(earlier));
+        waiting.push_back(std::move(one));
       } else {
-        apply(node_->durable_content, earlier.offset, earlier.data);
+        apply(node_->durable_content, one.offset, one.data);
       }
     }
     node_->pending = std::move(waiting);
-    apply(node_->durable_content, offset, all);
     disk_->syncs.push_back({SyncRecord::Kind::data, path_});
     co_return Result<void>{};
   }
@@ -330,6 +316,17 @@ class MemoryFile final : public File {
   }
 
  private:
+  // REQUIRES: the lock.
+  Result<void> write(std::uint64_t offset, const std::vector<Bytes>& data) {
+    CAIRN_TRY(check());
+    if (!writable_) return Error(Code::io_error, "write " + path_ + ": opened for reading");
+    CAIRN_TRY(disk_->begin_change());
+    std::string all;
+    for (const Bytes& piece : data) all += as_text(piece);
+    apply(node_->content, offset, all);
+    node_->pending.push_back({offset, std::move(all)});
+    return {};
+  }
   Result<void> check() const {
     if (generation_ != disk_->generation)
       return Error(Code::io_error, path_ + ": opened before the power was cut");
