@@ -1,7 +1,6 @@
 #include "io/synced_file.h"
 
 #include <fcntl.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -28,24 +27,8 @@ class PosixSyncedFile final : public SyncedFile {
   Result<void> write(std::uint64_t offset, Bytes data, bool sync) override {
     CAIRN_ASSERT(offset % kDirectAlignment == 0 && data.size() % kDirectAlignment == 0);
     CAIRN_ASSERT(offset + data.size() <= bytes_);
-    while (!data.empty()) {
-      const DescriptorRef& to = file_.direct ? file_.direct : file_.plain;
-      const iovec piece{const_cast<std::byte*>(data.data()), data.size()};
-      const ssize_t n =
-          ::pwritev2(to->fd(), &piece, 1, static_cast<off_t>(offset), sync ? RWF_DSYNC : 0);
-      const int error = n < 0 ? errno : EIO;
-      if (n > 0) {
-        offset += static_cast<std::uint64_t>(n);
-        data = data.subspan(static_cast<std::size_t>(n));
-      } else if (file_.direct && (error == EINVAL || error == EOPNOTSUPP)) {
-        file_.direct.reset();  // the page cache takes it, which RWF_DSYNC writes out
-      } else if (error != EINTR && error != EAGAIN) {
-        return errno_error(error, "write", file_.plain->path());
-      }
-    }
-    return {};
+    return write_blocking(file_, offset, {data}, sync ? Durable::yes : Durable::no);
   }
-
   Result<void> remove() override { return remove_blocking(file_.plain->path()); }
 
  private:
