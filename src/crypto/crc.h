@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 
 #include "base/bytes.h"
 
@@ -10,9 +11,12 @@ namespace cairn::crypto {
 std::uint32_t crc32(Bytes data, std::uint32_t previous = 0);      // of gzip, polynomial 0x04C11DB7
 std::uint32_t crc32c(Bytes data, std::uint32_t previous = 0);     // Castagnoli, 0x1EDC6F41
 std::uint64_t crc64nvme(Bytes data, std::uint64_t previous = 0);  // 0xAD93D23594C93659
-// The same without the processor's carry-less multiplication: the fallback, and what tests compare
-// with.
-std::uint64_t crc64nvme_portable(Bytes data, std::uint64_t previous = 0);
+// The ways in which this machine can work it out, the fastest last: for tests and measurements.
+struct Crc64Engine {
+  const char* name;
+  std::uint64_t (*crc)(Bytes data, std::uint64_t previous);
+};
+std::span<const Crc64Engine> crc64nvme_engines();
 
 // The checksum of A followed by B from those of A and of B.
 std::uint32_t combine_crc32(std::uint32_t a, std::uint32_t b, std::uint64_t length_b);
