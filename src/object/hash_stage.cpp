@@ -6,56 +6,112 @@
 
 namespace cairn::object {
 
+struct HashStage::Group {
+  struct Waiter {
+    Stream* stream;
+    std::size_t buffers;  // may stay
+    std::coroutine_handle<> coroutine;
+    bool settled() const { return stream->pending_.size() <= buffers; }
+  };
+  const std::size_t lanes = crypto::md5_lanes();
+  std::atomic<std::size_t> present{0};  // writes going on
+  std::mutex mutex;
+  // Guarded by it.
+  std::condition_variable run_ended;
+  std::vector<Stream*> streams;  // bodies coming in
+  std::deque<Waiter> waiters;
+  bool much_runs = false;
+
+  // There is nobody to be hashed along with, or this machine cannot.
+  bool lonely() const { return present.load(std::memory_order_relaxed) <= 1 || lanes <= 1; }
+  // It is in a run, or behind one: the end of that looks again.
+  bool must_wait(const Stream& stream) const {
+    return stream.in_run_ || (much_runs && stream.pending_.front().bytes.size() >= kMuch);
+  }
+  void wait_for_run(std::unique_lock<std::mutex>& lock, const Stream& stream) {
+    run_ended.wait(lock, [&] { return !stream.in_run_; });
+  }
+};
+
+std::shared_ptr<HashStage::Group> HashStage::make_group() {
+  return std::make_shared<Group>();
+}
+
+// -- one body
+
+HashStage::Presence::Presence(const std::shared_ptr<HashStage>& stage) : group_(stage->group_) {
+  ++group_->present;
+}
+
+HashStage::Presence::~Presence() {
+  if (group_) --group_->present;
+}
+
 HashStage::Stream::Stream(std::shared_ptr<HashStage> stage) : stage_(std::move(stage)) {
-  stage_->streams_.push_back(this);
+  const std::lock_guard lock(stage_->group_->mutex);
+  stage_->group_->streams.push_back(this);
 }
 
 HashStage::Stream::~Stream() {
+  Group& group = *stage_->group_;
+  std::unique_lock lock(group.mutex);
   CAIRN_ASSERT(!waiting_);
-  std::erase(stage_->streams_, this);
+  group.wait_for_run(lock, *this);
+  std::erase(group.streams, this);
 }
 
 void HashStage::Stream::add(io::Bytes bytes) {
-  CAIRN_ASSERT(!waiting_);
   if (bytes.empty()) return;
-  Pending* const last = pending_.empty() || pending_.back().closed ? nullptr : &pending_.back();
-  if (last != nullptr && last->bytes.data() + last->bytes.size() == bytes.data()) {
-    last->bytes = {last->bytes.data(), last->bytes.size() + bytes.size()};
-  } else {
-    if (last != nullptr) hash_alone();
+  std::unique_lock lock(stage_->group_->mutex);
+  CAIRN_ASSERT(!waiting_);
+  if (pending_.empty() || pending_.back().closed) {
     pending_.push_back({bytes});
+  } else {
+    io::Bytes& last = pending_.back().bytes;
+    CAIRN_ASSERT(last.data() + last.size() == bytes.data());
+    last = {last.data(), last.size() + bytes.size()};
   }
-  if (stage_->lonely()) hash_alone();  // now, while they are in the cache
+  if (stage_->group_->lonely()) hash_alone(lock);  // now, while they are in the cache
 }
 
 void HashStage::Stream::keep(std::shared_ptr<const void> buffer) {
+  const std::lock_guard lock(stage_->group_->mutex);
   if (pending_.empty() || pending_.back().closed) return;
   pending_.back().buffer = std::move(buffer);
   pending_.back().closed = true;
 }
 
 crypto::Md5Digest HashStage::Stream::digest() {
-  hash_alone();
+  {
+    std::unique_lock lock(stage_->group_->mutex);
+    hash_alone(lock);
+  }
   return crypto::md5_finish(state_);
 }
 
 bool HashStage::Stream::settled_at_once(std::size_t buffers) {
+  std::unique_lock lock(stage_->group_->mutex);
   if (pending_.size() <= buffers) return true;
-  if (!stage_->lonely()) return false;
-  hash_alone();
+  if (!stage_->group_->lonely()) return false;
+  hash_alone(lock);
   return true;
 }
 
-void HashStage::Stream::hash_alone() {
+void HashStage::Stream::hash_alone(std::unique_lock<std::mutex>& lock) {
+  Group& group = *stage_->group_;
+  group.wait_for_run(lock, *this);
   while (!pending_.empty()) {
     const crypto::Md5Piece piece = take(pending_.front().bytes.size());
+    lock.unlock();
     crypto::md5_update({&piece, 1});
+    lock.lock();
     taken();
     ++stage_->counts_.alone;
   }
 }
 
 crypto::Md5Piece HashStage::Stream::take(std::size_t most) {
+  in_run_ = true;
   io::Bytes& oldest = pending_.front().bytes;
   const io::Bytes now = oldest.first(std::min(most, oldest.size()));
   oldest = oldest.subspan(now.size());
@@ -63,60 +119,96 @@ crypto::Md5Piece HashStage::Stream::take(std::size_t most) {
 }
 
 void HashStage::Stream::taken() {
+  in_run_ = false;
   if (pending_.front().bytes.empty()) pending_.pop_front();
 }
 
+// -- in company
+
 void HashStage::enter(Stream& stream, std::size_t buffers, std::coroutine_handle<> h) {
-  CAIRN_ASSERT(io::Executor::current_or_null() == &executor_ && !stream.waiting_);
-  stream.waiting_ = true;
-  waiters_.push_back({&stream, buffers, h});
-  post_run();
+  CAIRN_ASSERT(io::Executor::current_or_null() == &executor_);
+  bool post = false;
+  {
+    const std::lock_guard lock(group_->mutex);
+    CAIRN_ASSERT(!stream.waiting_);
+    stream.waiting_ = true;
+    group_->waiters.push_back({&stream, buffers, h});
+    post = !std::exchange(posted_, true);
+  }
+  if (post) post_turn();
 }
 
 // Behind all that is ready to run now, which may bring more streams.
-void HashStage::post_run() {
-  if (std::exchange(posted_, true)) return;
-  executor_.post([self = shared_from_this()] { self->run(); });
+void HashStage::post_turn() {
+  executor_.post([self = shared_from_this()] { self->turn(); });
 }
 
-void HashStage::run() {
-  posted_ = false;
-  const auto taken = static_cast<std::ptrdiff_t>(std::min(lanes_, waiters_.size()));
-  std::vector<Waiter> due(waiters_.begin(), waiters_.begin() + taken);
-  waiters_.erase(waiters_.begin(), waiters_.begin() + taken);
+void HashStage::turn() {
+  Run run;
+  {
+    const std::lock_guard lock(group_->mutex);
+    posted_ = false;
+    run = begin_run();
+  }
+  if (!run.pieces.empty()) crypto::md5_update(run.pieces);
+  end_run(run);
+}
 
-  std::vector<crypto::Md5Piece> pieces;
-  std::vector<Stream*> along;
+HashStage::Run HashStage::begin_run() {
+  Run run;
   std::size_t longest = 0;
-  for (const Waiter& waiter : due) {
-    const std::size_t oldest = waiter.stream->pending_.front().bytes.size();
-    longest = std::max(longest, oldest);
-    pieces.push_back(waiter.stream->take(oldest));
+  for (const auto& waiter : group_->waiters) {
+    Stream& stream = *waiter.stream;
+    if (stream.stage_.get() != this || waiter.settled() || group_->must_wait(stream)) continue;
+    if (run.streams.size() == group_->lanes) break;
+    run.streams.push_back(&stream);
+    longest = std::max(longest, stream.pending_.front().bytes.size());
   }
+  run.much = longest >= kMuch;
+  if (run.streams.empty()) return {};
+  longest = std::min(longest, kMostAtOnce);
+  for (Stream* const stream : run.streams) run.pieces.push_back(stream->take(longest));
   // The others come along as far as the longest of those that wait: up to there they are for free.
-  for (auto at = streams_.begin(); at != streams_.end() && pieces.size() < lanes_; ++at) {
-    Stream& other = **at;
-    if (other.waiting_ || other.pending_.empty()) continue;
-    along.push_back(&other);
-    pieces.push_back(other.take(longest));
+  for (Stream* const other : group_->streams) {
+    if (run.streams.size() == group_->lanes) break;
+    if (other->in_run_ || other->pending_.empty()) continue;
+    run.streams.push_back(other);
+    run.pieces.push_back(other->take(longest));
+    ++counts_.along;
   }
-  crypto::md5_update(pieces);
-
+  group_->much_runs |= run.much;
   ++counts_.runs;
-  counts_.along += along.size();
-  for (Stream* const other : along) other->taken();
-  for (const Waiter& waiter : due) {
-    waiter.stream->taken();
-    if (waiter.stream->pending_.size() > waiter.buffers) {
-      waiters_.push_back(waiter);
-      continue;
-    }
-    ++counts_.settled;
-    waiter.stream->waiting_ = false;
-    executor_.post([h = waiter.coroutine] { h.resume(); });
-  }
-  if (!waiters_.empty()) post_run();
+  return run;
 }
+
+// Also without a run: somebody else's may have settled who waits here.
+void HashStage::end_run(const Run& run) {
+  std::vector<std::pair<io::Executor*, std::coroutine_handle<>>> settled;
+  std::vector<std::shared_ptr<HashStage>> next;  // stages that have waiters left
+  {
+    const std::lock_guard lock(group_->mutex);
+    for (Stream* const stream : run.streams) stream->taken();
+    if (!run.streams.empty()) group_->run_ended.notify_all();
+    if (run.much) group_->much_runs = false;
+    std::erase_if(group_->waiters, [&](const Group::Waiter& waiter) {
+      Stream& stream = *waiter.stream;
+      if (waiter.settled()) {
+        stream.waiting_ = false;
+        settled.emplace_back(&stream.stage_->executor_, waiter.coroutine);
+        return true;
+      }
+      if (!group_->must_wait(stream) && !std::exchange(stream.stage_->posted_, true))
+        next.push_back(stream.stage_);
+      return false;
+    });
+    counts_.settled += settled.size();
+  }
+  for (const auto& [executor, coroutine] : settled)
+    executor->post([coroutine] { coroutine.resume(); });
+  for (const auto& stage : next) stage->post_turn();
+}
+
+// -- all executors
 
 HashStages::~HashStages() {
   for (Entry* entry = first_.load(); entry != nullptr;) delete std::exchange(entry, entry->next);
@@ -124,14 +216,15 @@ HashStages::~HashStages() {
 
 std::shared_ptr<HashStage> HashStages::here() {
   io::Executor& executor = io::Executor::current();
+  // Only this executor's thread adds its entry, so nobody adds it meanwhile.
   for (Entry* e = first_.load(std::memory_order_acquire); e != nullptr; e = e->next) {
     if (e->executor == &executor) return e->stage;
   }
-  // Only this executor's thread adds its entry, so nobody else can have added it meanwhile.
-  auto* entry = new Entry{&executor, std::make_shared<HashStage>(executor),
-                          first_.load(std::memory_order_acquire)};
-  while (!first_.compare_exchange_weak(entry->next, entry, std::memory_order_acq_rel)) {
-  }
+  const std::lock_guard lock(growing_);
+  if (entries_++ % kInGroup == 0) group_ = HashStage::make_group();
+  auto* const entry = new Entry{&executor, std::make_shared<HashStage>(executor, group_),
+                                first_.load(std::memory_order_relaxed)};
+  first_.store(entry, std::memory_order_release);
   return entry->stage;
 }
 

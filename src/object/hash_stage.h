@@ -1,22 +1,31 @@
-// MD5 of the bodies that flow in on one executor, hashed side by side (crypto/md5_lanes.h).
+// MD5 of the bodies that flow in, hashed side by side (crypto/md5_lanes.h), also with those of
+// neighbouring executors.
 //
 // A body's bytes wait in the buffers that they were read into: as a rule a full one, which is on
 // its way to the drives meanwhile, and the one that fills. When that is full too, the stream
-// settles the older. If others are around, the stream waits one turn of the executor, in which
+// settles the older. If others are around, the stream waits one turn of its executor, in which
 // whoever is ready too joins in, and what is pending of all the others is hashed along: lanes that
 // would be idle cost nothing, and with a buffer in hand nearly everybody has something to bring. A
 // stream that is alone is hashed at once, as its bytes come.
 //
-// Threads: everything of a stage belongs to the executor it was made for; HashStages::here() is
-// thread-safe and without locks. Memory: nothing is copied; a stream keeps one buffer longer than
-// the drives need it, and none when its owner says so. No timers.
+// Each executor has a stage, and a few stages are a group, whose streams come along with each
+// other. One run of much data goes on at a time in a group: while it does, others fill their
+// buffers and go with the next, so that there is a next with full lanes. Little data never waits
+// for that.
+//
+// Threads: a stage and its streams belong to their executor; the group is guarded by a mutex that
+// is never held while hashing. HashStages::here() is thread-safe and mostly without locks. Memory:
+// nothing is copied; a stream keeps one buffer longer than the drives need it, and none when its
+// owner says so. No timers.
 #pragma once
 
 #include <atomic>
+#include <condition_variable>
 #include <coroutine>
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <mutex>
 #include <utility>
 #include <vector>
 
@@ -28,30 +37,35 @@ namespace cairn::object {
 
 class HashStage : public std::enable_shared_from_this<HashStage> {
  public:
-  explicit HashStage(io::Executor& executor) : executor_(executor) {}
+  // What is hashed of a stream before others have their turn.
+  static constexpr std::size_t kMostAtOnce = 256u << 10;
+  // From here on it is much, and waits for a run of much that is going on.
+  static constexpr std::size_t kMuch = 64u << 10;
+
+  struct Group;
+  static std::shared_ptr<Group> make_group();
+  explicit HashStage(io::Executor& executor, std::shared_ptr<Group> group = make_group())
+      : executor_(executor), group_(std::move(group)) {}
 
   // That a write is going on here. Held until its end, not only until its body has come: those
   // whose bodies come next are the company that it is worth waiting for.
   class [[nodiscard]] Presence {
    public:
     Presence() = default;
-    explicit Presence(std::shared_ptr<HashStage> stage) : stage_(std::move(stage)) {
-      ++stage_->present_;
-    }
+    explicit Presence(const std::shared_ptr<HashStage>& stage);
     Presence(Presence&& o) noexcept = default;
     Presence& operator=(Presence&& o) noexcept {
-      std::swap(stage_, o.stage_);
+      std::swap(group_, o.group_);
       return *this;
     }
-    ~Presence() {
-      if (stage_) --stage_->present_;
-    }
+    ~Presence();
 
    private:
-    std::shared_ptr<HashStage> stage_{};
+    std::shared_ptr<Group> group_{};
   };
 
-  // One body. May be dropped at any time but while somebody awaits settle().
+  // One body. May be dropped at any time but while somebody awaits settle(); waits for a run that
+  // reads its bytes, half a millisecond.
   class Stream {
    public:
     explicit Stream(std::shared_ptr<HashStage> stage);
@@ -59,7 +73,8 @@ class HashStage : public std::enable_shared_from_this<HashStage> {
     Stream(const Stream&) = delete;
     Stream& operator=(const Stream&) = delete;
 
-    // The next bytes. They stay as they are until they are hashed.
+    // The next bytes. They stay as they are until they are hashed. REQUIRES: within one buffer (see
+    // keep()), each piece lies behind the last.
     void add(io::Bytes bytes);
     // What was added since the last call stays as it is as long as `buffer` is held: the stream
     // holds it until it is hashed.
@@ -80,54 +95,57 @@ class HashStage : public std::enable_shared_from_this<HashStage> {
 
    private:
     friend class HashStage;
+    friend struct Group;
     struct Pending {
       io::Bytes bytes;
       std::shared_ptr<const void> buffer{};
       bool closed = false;  // keep() was called
     };
     bool settled_at_once(std::size_t buffers);
-    void hash_alone();
-    // The oldest bytes, `most` of them at most, as hashed from now on.
+    void hash_alone(std::unique_lock<std::mutex>& lock);
+    // The oldest bytes, `most` of them at most, which are hashed without the lock until taken().
     crypto::Md5Piece take(std::size_t most);
-    // Lets go of what take() took.
     void taken();
 
     std::shared_ptr<HashStage> stage_;
-    crypto::Md5State state_{};
+    crypto::Md5State state_{};  // of whoever took bytes, while somebody did
+    // Guarded by the group.
     std::deque<Pending> pending_{};  // oldest first; none is empty but between take() and taken()
+    bool in_run_ = false;            // somebody took bytes
     bool waiting_ = false;
   };
 
-  // How many streams were hashed in how many runs: for tests and measurements.
+  // How many streams were hashed in how many runs of this stage: for tests and measurements.
   struct Counts {
     std::uint64_t runs = 0, settled = 0, along = 0, alone = 0;
   };
   const Counts& counts() const { return counts_; }
 
  private:
-  struct Waiter {
-    Stream* stream;
-    std::size_t buffers;  // may stay
-    std::coroutine_handle<> coroutine;
+  struct Run {
+    std::vector<Stream*> streams{};
+    std::vector<crypto::Md5Piece> pieces{};
+    bool much = false;
   };
-  // There is nobody to be hashed along with, or this machine cannot.
-  bool lonely() const { return present_ <= 1 || lanes_ <= 1; }
   void enter(Stream& stream, std::size_t buffers, std::coroutine_handle<> h);
-  void post_run();
-  void run();
+  void post_turn();
+  void turn();
+  Run begin_run();  // under the lock
+  void end_run(const Run& run);
 
   io::Executor& executor_;
-  const std::size_t lanes_ = crypto::md5_lanes();
-  std::size_t present_ = 0;         // writes going on
-  std::vector<Stream*> streams_{};  // bodies coming in
-  std::deque<Waiter> waiters_{};
-  bool posted_ = false;
+  const std::shared_ptr<Group> group_;
+  bool posted_ = false;  // a turn; guarded by the group
   Counts counts_{};
 };
 
 // The stages of all executors, each made when it is first asked for.
 class HashStages {
  public:
+  // How many stages are a group: with fewer, lanes stay empty; with more, one executor would hash
+  // for too many.
+  static constexpr std::size_t kInGroup = 4;
+
   HashStages() = default;
   ~HashStages();
   HashStages(const HashStages&) = delete;
@@ -143,6 +161,9 @@ class HashStages {
     Entry* next;
   };
   std::atomic<Entry*> first_{nullptr};  // grows at the front only
+  std::mutex growing_;
+  std::size_t entries_ = 0;                    // guarded by growing_
+  std::shared_ptr<HashStage::Group> group_{};  // of the newest; likewise
 };
 
 }  // namespace cairn::object

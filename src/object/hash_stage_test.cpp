@@ -197,6 +197,89 @@ TEST(HashStage, ADroppedStreamIsForgotten) {
   EXPECT_EQ(stays.digest(), crypto::md5(io::as_bytes(text)));
 }
 
+// Whoever settles takes along what waits on other executors.
+TEST(HashStage, StagesOfAGroupHashEachOthersStreams) {
+  if (crypto::md5_lanes() == 1) GTEST_SKIP() << "one lane: nobody comes along";
+  SimExecutor here(1), there(2);
+  const auto group = HashStage::make_group();
+  const auto mine = std::make_shared<HashStage>(here, group);
+  const auto other = std::make_shared<HashStage>(there, group);
+  const HashStage::Presence one(mine), two(other);
+  const std::string text(200'000, 'm'), along(300'000, 'a');
+  HashStage::Stream first(mine), second(other);
+  first.add(io::as_bytes(text));
+  second.add(io::as_bytes(along));
+  struct Run {
+    static io::Task<bool> settle(HashStage::Stream& stream) {
+      co_await stream.settle(0);
+      co_return true;
+    }
+  };
+  here.run(Run::settle(first));
+  EXPECT_EQ(mine->counts().along, 1u);
+  there.run(Run::settle(second));
+  EXPECT_EQ(other->counts().runs, 1u);
+  EXPECT_EQ(first.digest(), crypto::md5(io::as_bytes(text)));
+  EXPECT_EQ(second.digest(), crypto::md5(io::as_bytes(along)));
+}
+
+// A body that breaks off while others take it along: its memory is not read any more once its
+// stream is gone.
+TEST(HashStages, BodiesBreakOffOnSeveralReactors) {
+  constexpr std::size_t kReactors = 4, kBodies = 40;
+  HashStages stages;
+  auto reactors = io::make_reactors(kReactors);
+  reactors->start();
+  struct Run {
+    static io::Task<bool> body(std::shared_ptr<HashStage> stage, std::uint64_t seed) {
+      std::mt19937_64 rng(seed);
+      const HashStage::Presence presence(stage);
+      auto buffer = std::make_shared<Buffer>(1 + rng() % 400'000);
+      HashStage::Stream stream(stage);
+      std::size_t filled = 0;
+      while (filled < buffer->bytes().size()) {
+        co_await io::sleep_for(io::Duration{1});
+        const std::size_t n = std::min<std::size_t>(buffer->bytes().size() - filled, 100'000);
+        stream.add(buffer->bytes().subspan(filled, n));
+        filled += n;
+        if (rng() % 8 == 0) co_return false;
+      }
+      stream.keep(buffer);
+      co_await stream.settle(rng() % 2);
+      if (rng() % 4 == 0) co_return false;
+      co_await stream.settle(0);
+      co_return stream.digest() == crypto::md5(buffer->bytes());
+    }
+    static io::Task<void> on(HashStages* stages, std::uint64_t seed, io::Mailbox<int> done) {
+      const auto stage = stages->here();
+      std::vector<io::Task<bool>> tasks;
+      for (std::size_t i = 0; i < kBodies; ++i) tasks.push_back(body(stage, seed * kBodies + i));
+      const auto right = co_await io::when_all(std::move(tasks));
+      done.push(static_cast<int>(std::ranges::count(right, true)));
+    }
+    static io::Task<int> collect(io::Mailbox<int> done) {
+      int all = 0;
+      for (std::size_t i = 0; i < kReactors; ++i) all += *co_await done.pop();
+      co_return all;
+    }
+  };
+  io::Mailbox<int> done;
+  for (std::size_t i = 0; i < kReactors; ++i) io::spawn(reactors->at(i), Run::on(&stages, i, done));
+  const int right = io::block_on(*reactors, Run::collect(done));
+  reactors->stop();
+  int expected = 0;  // those that do not break off, by the same dice
+  for (std::uint64_t seed = 0; seed < kReactors * kBodies; ++seed) {
+    std::mt19937_64 rng(seed);
+    const std::size_t bytes = 1 + rng() % 400'000;
+    bool whole = true;
+    for (std::size_t filled = 0; filled < bytes && whole; filled += 100'000) whole = rng() % 8 != 0;
+    if (whole) static_cast<void>(rng());
+    expected += whole && rng() % 4 != 0;
+  }
+  EXPECT_EQ(right, expected);
+  EXPECT_GT(right, 0);
+}
+
 // Each reactor has its own stage; they find it without hindering each other.
 TEST(HashStages, OnePerReactor) {
   constexpr std::size_t kReactors = 4;
