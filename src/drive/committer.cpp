@@ -1,16 +1,19 @@
 #include "drive/committer.h"
 
+#include <algorithm>
 #include <set>
 #include <unordered_set>
 
 #include "base/assert.h"
 #include "base/log.h"
+#include "drive/blob_store.h"
 
 namespace cairn::drive {
 namespace {
 
 constexpr std::size_t kMostWorks = 512;
 constexpr std::size_t kMostBytes = 8u << 20;
+constexpr std::size_t kMostLogged = 4u << 20;  // bytes of shards for the shard log
 constexpr auto kIdleSync = std::chrono::milliseconds(500);
 // How long a settle waits for a batch to go with.
 constexpr auto kSettleWait = std::chrono::milliseconds(20);
@@ -180,8 +183,8 @@ void Committer::gather() {
   std::unique_lock lock(mutex_);
   const std::size_t expected = answered + urgent_;
   if (answered == 0 || expected < 2 || urgent_ >= kMostWorks) return;
-  const auto patience =
-      std::min<std::chrono::steady_clock::duration>(sync_time_ / kGatherPart, kGatherMost);
+  const auto patience = std::min<std::chrono::steady_clock::duration>(
+      (log_time_ + sync_time_) / kGatherPart, kGatherMost);
   wanted_ = expected;
   wake_.wait_for(lock, patience, [&] { return stopping_ || urgent_ >= wanted_; });
   wanted_ = 1;
@@ -273,29 +276,81 @@ void Committer::settle_round(Works& works) {
   finish(applied);
 }
 
+// R1. What may go into one batch, in order; the rest stays.
+Committer::Works Committer::take_round(Works& works) {
+  std::unordered_set<std::string_view> used;
+  Works taken, rest;
+  std::size_t looked_at = 0, to_log = 0;
+  bool closed = false;
+  for (auto& work : works) {
+    closed |= looked_at > 0 && work->alone();
+    const bool room = !closed && looked_at++ < kMostWorks && to_log < kMostLogged;
+    const bool free = room && (work->unit().empty() || used.insert(work->unit()).second);
+    closed |= free && work->alone();
+    if (free && work->rows() != nullptr)
+      for (const PreparedRow& row : work->rows()->rows) to_log += row.to_log.bytes.size();
+    (free ? taken : rest).push_back(std::move(work));
+  }
+  works = std::move(rest);
+  return taken;
+}
+
+// Puts the shards of all of them into the shard log. Those that cannot be there are answered and
+// leave `works`; a failure of the disk ends the drive (R4).
+void Committer::log_shards(Works& works) {
+  std::vector<PreparedRow*> rows;
+  std::vector<io::Slice> shards;
+  for (const auto& work : works) {
+    if (work->rows() == nullptr) continue;
+    for (PreparedRow& row : work->rows()->rows) {
+      if (row.to_log.bytes.empty()) continue;
+      rows.push_back(&row);
+      shards.push_back(std::exchange(row.to_log, {}));
+    }
+  }
+  log_time_ = {};
+  if (rows.empty()) return;
+  const auto begun = std::chrono::steady_clock::now();
+  const auto places = core_.log->append(shards);
+  log_time_ = std::chrono::steady_clock::now() - begun;
+  if (places) {
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      rows[i]->logged->place = (*places)[i];
+      core_.space.wrote((*places)[i].bytes);
+    }
+    return;
+  }
+  const Error error = write_error(core_, places.error());
+  std::erase_if(works, [&](const std::unique_ptr<Work>& work) {
+    const PreparedRows* const lost = work->rows();
+    const bool ends = lost != nullptr && std::ranges::any_of(lost->rows, [](const auto& row) {
+                        return row.logged && row.logged->place.segment == 0;
+                      });
+    if (ends) work->finish(&error);
+    return ends;
+  });
+}
+
 void Committer::main_round(Works& works) {
+  Works taken = take_round(works);
+  log_shards(taken);
+  if (core_.failed()) {
+    end(taken, core_.failure());
+    return;
+  }
   auto batch = core_.index->batch();
   auto reader = core_.index->latest(Reads::blocking);
   DataChanges data(*batch, *reader, core_.marks);
   UnitChanges units{*batch, data};
   Round round{core_, *batch, *reader, data, units};
-  std::unordered_set<std::string_view> used;  // of works that are kept until the end
-  Works applied, rest;
-  std::size_t looked_at = 0;
-  bool closed = false;
-  for (auto& work : works) {
-    closed |= looked_at > 0 && work->alone();
-    const bool room = !closed && looked_at++ < kMostWorks && batch->bytes() < kMostBytes;
-    // R1.
-    const bool free = room && (work->unit().empty() || used.insert(work->unit()).second);
-    closed |= free && work->alone();
-    if (!free) {
-      rest.push_back(std::move(work));
-    } else if (apply(*work, round)) {
-      applied.push_back(std::move(work));
-    }
+  Works applied;
+  for (; !taken.empty() && batch->bytes() < kMostBytes; taken.pop_front()) {
+    if (apply(*taken.front(), round)) applied.push_back(std::move(taken.front()));
   }
-  works = std::move(rest);
+  while (!taken.empty()) {  // no room any more: they are the first of the next round
+    works.push_front(std::move(taken.back()));
+    taken.pop_back();
+  }
   if (!commit(round, applied.size())) {
     end(applied, core_.failure());
     return;
@@ -339,17 +394,14 @@ bool Committer::commit(Round& round, std::size_t messages) {
   auto candidates = std::move(round.data.unnamed());
   candidates.insert(candidates.end(), round.candidates.begin(), round.candidates.end());
   const bool sync = round.needs_sync || !round.partitions.empty();
-  if (round.batch.empty() && !sync) {
-    if (unsynced_) {
-      held_back_.insert(held_back_.end(), candidates.begin(), candidates.end());
-    } else {
-      after_sync(std::move(candidates), {});
-    }
+  auto& freed = round.data.freed();
+  if (round.batch.empty() && !sync && !unsynced_) {
+    after_sync(std::move(candidates), std::move(freed));
     return true;
   }
   held_back_.insert(held_back_.end(), candidates.begin(), candidates.end());
-  const auto& freed = round.data.freed();
   held_back_places_.insert(held_back_places_.end(), freed.begin(), freed.end());
+  if (round.batch.empty() && !sync) return true;
   // The mirror follows the index: units in the batch are marked as in flight by their messages
   // until then.
   if (!write(round.batch, sync)) return false;

@@ -65,6 +65,8 @@ class Work {
   // It rests on what the index says of data, which other messages of a batch may change unseen: it
   // gets a batch of its own.
   virtual bool alone() const { return false; }
+  // Rows whose shards go to the shard log before apply(), or null.
+  virtual PreparedRows* rows() { return nullptr; }
   // Checks, and adds to the batch. An Error is this message's own; what it added is taken back.
   virtual Result<void> apply(Round& round) = 0;
   // Called before finish(nullptr): what was done is in this batch, or in an earlier one.
@@ -101,6 +103,8 @@ class Committer {
   void gather();         // own thread
   void settle_round(Works& works);
   void main_round(Works& works);
+  Works take_round(Works& works);
+  void log_shards(Works& works);
   bool apply(Work& work, Round& round);
   bool commit(Round& round, std::size_t messages);
   void after_sync(std::vector<BlobName> candidates, std::vector<LogPlace> freed);
@@ -125,6 +129,7 @@ class Committer {
   std::thread thread_;
   // The committer's own.
   std::size_t batch_size_ = 0;                       // messages of the last synced batch
+  std::chrono::steady_clock::duration log_time_{};   // of the last write to the shard log, if any
   std::chrono::steady_clock::duration sync_time_{};  // of the last synced write
   bool unsynced_ = false;
   bool idle_sync_posted_ = false;

@@ -18,8 +18,11 @@ namespace cairn::drive {
 struct PreparedRow {
   RowInfo info{};
   const Row* row = nullptr;
-  std::vector<BlobName> blobs{};        // that it names, as far as the message says
-  std::optional<LoggedShard> logged{};  // its inline shard came along and is in the shard log
+  std::vector<BlobName> blobs{};  // that it names, as far as the message says
+  // Its inline shard came along and goes to the shard log: the bytes until they are there, and
+  // where that is from then on.
+  io::Slice to_log{};
+  std::optional<LoggedShard> logged{};
 };
 
 struct PreparedRows {

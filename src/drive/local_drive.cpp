@@ -47,25 +47,18 @@ std::vector<BlobName> blobs_of(const PreparedRows& rows) {
   return out;
 }
 
-std::vector<LogPlace> places_of(const PreparedRows& rows) {
-  std::vector<LogPlace> out;
-  for (const auto& row : rows.rows)
-    if (row.logged) out.push_back(row.logged->place);
-  return out;
-}
-
-// Puts the large ones of the inline shards that came along into the shard log. `rows` and `shards`
+// The large ones of the inline shards that came along are for the shard log. `rows` and `shards`
 // outlive the call.
-io::Task<Result<void>> log_shards(std::shared_ptr<Core> core, PreparedRows* rows,
-                                  const std::vector<InlineShard>* shards, std::uint8_t shard) {
+io::Task<Result<void>> prepare_shards(std::shared_ptr<Core> core, PreparedRows* rows,
+                                      const std::vector<InlineShard>* shards, std::uint8_t shard) {
   for (PreparedRow& row : rows->rows) {
     if (row.info.kind != model::Record::DataKind::inline_) continue;
     const auto came = std::ranges::find(*shards, row.info.data_id, &InlineShard::data_id);
     if (came == shards->end() || came->bytes.bytes.size() < core->logged_from) continue;
-    auto place = co_await core->log->append(came->bytes);
-    if (!place) co_return write_error(*core, std::move(place.error()));
-    core->space.wrote(place->bytes);
-    row.logged = logged_shard(row.info.data_id, shard, came->bytes.bytes, *place);
+    auto room = co_await core->log->make_room();
+    if (!room) co_return write_error(*core, std::move(room.error()));
+    row.to_log = came->bytes;
+    row.logged = logged_shard(row.info.data_id, shard, came->bytes.bytes, LogPlace{});
   }
   co_return Result<void>{};
 }
@@ -75,7 +68,6 @@ template <class MakeWork>
 io::Task<Result<MutateReply>> commit_rows(std::shared_ptr<Core> core, PendingMirror::Flight* flight,
                                           PreparedRows rows, MakeWork make) {
   const std::vector<BlobName> blobs = blobs_of(rows);
-  std::vector<LogPlace> places = places_of(rows);
   BlobPins pins(core->blobs);
   if (!blobs.empty()) co_await find_absent(core, &pins, &rows);
   auto work = make(std::move(rows));
@@ -87,10 +79,6 @@ io::Task<Result<MutateReply>> commit_rows(std::shared_ptr<Core> core, PendingMir
     const bool committed = reply && reply->refusal == Refusal::none;
     release_blobs(*core, pins, blobs, committed);
   }
-  // What was refused named nothing. (A repetition that needed no shard leaves its place to the next
-  // mount.)
-  if (!places.empty() && reply && reply->refusal != Refusal::none)
-    spawn_release(core, std::move(places));
   co_return reply;
 }
 
@@ -164,7 +152,7 @@ io::Task<Result<MutateReply>> LocalDrive::mutate(MutateRequest request) {
     if (core->space.full()) co_return Error{Code::no_space, "the drive is full"};
   }
   CAIRN_CO_ASSIGN(PreparedRows rows, prepare_rows(m.puts, request.shard));
-  CAIRN_CO_TRY(co_await log_shards(core, &rows, &request.inline_shards, request.shard));
+  CAIRN_CO_TRY(co_await prepare_shards(core, &rows, &request.inline_shards, request.shard));
   co_return co_await commit_rows(core, &flight, std::move(rows), MakeMutate{std::move(request)});
 }
 
@@ -183,7 +171,7 @@ io::Task<Result<MutateReply>> LocalDrive::install(InstallRequest request) {
     if (core->space.full()) co_return Error{Code::no_space, "the drive is full"};
   }
   CAIRN_CO_ASSIGN(PreparedRows rows, prepare_rows(shared->rows, shared->shard));
-  CAIRN_CO_TRY(co_await log_shards(core, &rows, &shared->inline_shards, shared->shard));
+  CAIRN_CO_TRY(co_await prepare_shards(core, &rows, &shared->inline_shards, shared->shard));
   co_return co_await commit_rows(core, &flight, std::move(rows), MakeInstall{shared});
 }
 

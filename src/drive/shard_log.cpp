@@ -80,103 +80,98 @@ io::Task<Result<void>> ShardLog::load() {
 
 // -- writing
 
-io::Task<Result<LogPlace>> ShardLog::append(io::Slice bytes) {
-  CAIRN_ASSERT(!bytes.bytes.empty());
-  const io::OneShot<Result<LogPlace>> done;
-  bool start = false;
-  {
-    std::lock_guard lock(mutex_);
-    waiting_.push_back({std::move(bytes), done});
-    start = !std::exchange(flushing_, true);
-  }
-  if (start) io::spawn(io::Executor::current(), flush(shared_from_this()));
-  co_return co_await done.get();
-}
-
-// Writes what waits, batch after batch, until nothing does. One runs at a time.
-io::Task<void> ShardLog::flush(std::shared_ptr<ShardLog> self) {
-  for (;;) {
-    const std::vector<Waiting> batch = self->take_batch();
-    if (batch.empty()) co_return;
-    std::vector<LogPlace> places;
-    const auto written = co_await self->write_batch(batch, places);
-    for (std::size_t i = 0; i < batch.size(); ++i)
-      batch[i].done.set(written ? Result<LogPlace>(places[i]) : Result<LogPlace>(written.error()));
-  }
-}
-
-std::vector<ShardLog::Waiting> ShardLog::take_batch() {
-  std::vector<Waiting> batch;
-  std::size_t bytes = 0;
+bool ShardLog::has_room() {
   std::lock_guard lock(mutex_);
-  while (!waiting_.empty()) {
-    bytes += pages_of(waiting_.front().bytes.bytes.size()) * kLogPage;
-    if (!batch.empty() && bytes > limits_.batch_bytes) break;
-    batch.push_back(std::move(waiting_.front()));
-    waiting_.pop_front();
-  }
-  flushing_ = !batch.empty();
-  return batch;
+  return fresh_.number != 0 || (tail_.number != 0 && tail_.end < limits_.segment_bytes);
 }
 
-io::Task<Result<void>> ShardLog::write_batch(const std::vector<Waiting>& batch,
-                                             std::vector<LogPlace>& places) {
-  std::size_t bytes = 0;
-  for (const Waiting& one : batch) bytes += pages_of(one.bytes.bytes.size()) * kLogPage;
-  if (!tail_ || tail_end_ + bytes > limits_.segment_bytes) CAIRN_CO_TRY(co_await next_segment());
-  room_.reserve(std::max(bytes, limits_.batch_bytes));
-  std::size_t at = 0;
-  {
-    std::lock_guard lock(mutex_);
-    Segment& segment = segments_[tail_number_];
-    for (const Waiting& one : batch) {
-      const io::Bytes data = one.bytes.bytes;
-      const std::size_t whole = pages_of(data.size()) * kLogPage;
-      places.push_back({tail_number_, tail_end_ + at, static_cast<std::uint32_t>(data.size())});
-      segment.mark(places.back(), true);
-      at += whole;
-    }
-  }
-  at = 0;
-  for (const Waiting& one : batch) {
-    const io::Bytes data = one.bytes.bytes;
-    const std::size_t whole = pages_of(data.size()) * kLogPage;
-    std::memcpy(room_.at + at, data.data(), data.size());
-    std::memset(room_.at + at + data.size(), 0, whole - data.size());
-    at += whole;
-  }
-  const std::shared_ptr<io::File> tail = tail_;
-  const auto done = co_await tail->write_synced(tail_end_, {io::Bytes(room_.at, bytes)});
-  tail_end_ += bytes;
-  // What a failed write left is unknown: nothing is appended behind it.
-  if (!done) tail_.reset();
-  co_return done;
+io::Task<Result<void>> ShardLog::make_room() {
+  if (has_room()) co_return Result<void>{};
+  const auto self = shared_from_this();
+  const io::AsyncMutex::Guard guard = co_await making_room_.lock();
+  if (has_room()) co_return Result<void>{};
+  co_return co_await next_segment();
 }
 
 // It is durable when it returns.
 io::Task<Result<void>> ShardLog::next_segment() {
-  tail_.reset();
-  std::uint64_t number = 0, full = 0;
+  Tail next;
   {
     std::lock_guard lock(mutex_);
-    number = next_number_++;
-    full = std::exchange(tail_number_, 0);
+    next.number = next_number_++;
   }
-  if (full != 0) co_await give_back(full, false);
-  CAIRN_CO_ASSIGN(std::shared_ptr<io::File> file,
-                  co_await files_.open(path_of(number), io::FileSystem::Open::create_streamed));
+  CAIRN_CO_ASSIGN(
+      next.file, co_await files_.open(path_of(next.number), io::FileSystem::Open::create_streamed));
   Writer w(kLogPage);
-  w.raw(kMagic).u32(kVersion).u64(number);
+  w.raw(kMagic).u32(kVersion).u64(next.number);
   std::string header = w.take();
   header.resize(kLogPage, '\0');
-  CAIRN_CO_TRY(co_await file->write_synced(0, {as_bytes(header)}));
+  CAIRN_CO_TRY(co_await next.file->write_synced(0, {as_bytes(header)}));
   CAIRN_CO_TRY(co_await files_.sync_directory(directory_));
-  std::lock_guard lock(mutex_);
-  segments_[number];
-  tail_number_ = number;
-  tail_end_ = kLogPage;
-  tail_ = std::move(file);
+  next.end = kLogPage;
+  {
+    std::lock_guard lock(mutex_);
+    segments_[next.number];
+    fresh_ = std::move(next);
+  }
+  co_await give_back_left();
   co_return Result<void>{};
+}
+
+Result<std::vector<LogPlace>> ShardLog::append(const std::vector<io::Slice>& shards) {
+  std::vector<LogPlace> places;
+  std::shared_ptr<io::File> file;
+  std::uint64_t begin = 0;
+  {
+    std::lock_guard lock(mutex_);
+    if (fresh_.number != 0 && (tail_.number == 0 || tail_.end >= limits_.segment_bytes)) {
+      if (tail_.number != 0) left_.push_back(tail_.number);
+      tail_ = std::exchange(fresh_, {});
+    }
+    if (tail_.number == 0) return Error{Code::io_error, "the shard log has no segment"};
+    file = tail_.file;
+    begin = tail_.end;
+    Segment& segment = segments_[tail_.number];
+    for (const io::Slice& shard : shards) {
+      const std::size_t bytes = shard.bytes.size();
+      CAIRN_ASSERT(bytes > 0);
+      places.push_back({tail_.number, tail_.end, static_cast<std::uint32_t>(bytes)});
+      segment.mark(places.back(), true);
+      tail_.end += pages_of(bytes) * kLogPage;
+    }
+  }
+  auto written = file->write_synced_blocking(begin, pieces_of(shards));
+  if (written) return places;
+  // What a failed write left is unknown: nothing is appended behind it.
+  std::lock_guard lock(mutex_);
+  tail_ = {};
+  return std::move(written.error());
+}
+
+// The shards, each filled up to whole pages. What lies on page boundaries in memory goes to the
+// disk from there.
+std::vector<io::Bytes> ShardLog::pieces_of(const std::vector<io::Slice>& shards) {
+  const auto in_place = [](io::Bytes shard) {
+    const bool aligned = reinterpret_cast<std::uintptr_t>(shard.data()) % kLogPage == 0;
+    return aligned ? shard.first(shard.size() / kLogPage * kLogPage) : io::Bytes{};
+  };
+  std::size_t copied = 0;
+  for (const io::Slice& shard : shards)
+    copied += pages_of(shard.bytes.size() - in_place(shard.bytes).size()) * kLogPage;
+  room_.reserve(copied);
+  std::vector<io::Bytes> pieces;
+  std::byte* at = room_.at;
+  for (const io::Slice& shard : shards) {
+    const io::Bytes front = in_place(shard.bytes), rest = shard.bytes.subspan(front.size());
+    if (!front.empty()) pieces.push_back(front);
+    if (rest.empty()) continue;
+    const std::size_t whole = pages_of(rest.size()) * kLogPage;
+    std::memcpy(at, rest.data(), rest.size());
+    std::memset(at + rest.size(), 0, whole - rest.size());
+    pieces.emplace_back(at, whole);
+    at += whole;
+  }
+  return pieces;
 }
 
 // -- reading
@@ -228,12 +223,25 @@ io::Task<void> ShardLog::release(std::vector<LogPlace> places) {
       segment.mark(place, false);
       segment.freed.push_back(place);
       segment.freed_bytes += pages_of(place.bytes) * kLogPage;
-      const bool empty = segment.used == 0 && place.segment != tail_number_;
+      const bool empty =
+          segment.used == 0 && place.segment != tail_.number && place.segment != fresh_.number;
       if (!segment.counted || (!empty && segment.freed_bytes < limits_.give_back_bytes)) continue;
       if (due.empty() || due.back() != place.segment) due.push_back(place.segment);
     }
   }
   for (const std::uint64_t number : due) co_await give_back(number, false);
+  co_await give_back_left();
+}
+
+// While it was appended to, a segment stayed also when it was empty.
+io::Task<void> ShardLog::give_back_left() {
+  const auto self = shared_from_this();
+  std::vector<std::uint64_t> left;
+  {
+    std::lock_guard lock(mutex_);
+    left.swap(left_);
+  }
+  for (const std::uint64_t number : left) co_await give_back(number, false);
 }
 
 // Removes a segment that holds nothing more, or cuts what it does not use out of it: what was
@@ -249,7 +257,7 @@ io::Task<void> ShardLog::give_back(std::uint64_t number, bool all_runs) {
     const auto found = segments_.find(number);
     if (found == segments_.end() || !found->second.counted) co_return;
     Segment& segment = found->second;
-    remove = segment.used == 0 && number != tail_number_;
+    remove = segment.used == 0 && number != tail_.number && number != fresh_.number;
     pages = std::max<std::uint64_t>(segment.pages.size(), 1);
     if (remove) {
       if (const auto entry = open_.find(number); entry != open_.end()) {

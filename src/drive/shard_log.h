@@ -1,17 +1,17 @@
 // The shard log of a drive (docs/format/log.md): shards of mid-size objects, too large to be
 // written to the index twice and too small for a file and a directory entry each. They are appended
-// to segments, everything that waits in one write and one sync, and the index keeps where each one
-// is.
+// to segments, all of a batch of the committer in one write and one sync, and the index keeps where
+// each one is.
 //
 // Order: an append is durable before the row that names it is committed; a crash between leaves
 // bytes that nothing names. A place is given back after the loss of its name is synced. What a
 // crash kept from being given back, the next mount finds.
 //
-// Threads: all calls from any executor. Lifetime: shared; what is in flight keeps it.
+// Threads: append() from one thread, which may block; everything else from any executor. Lifetime:
+// shared; what is in flight keeps it.
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -30,7 +30,6 @@ class ShardLog : public std::enable_shared_from_this<ShardLog> {
  public:
   struct Limits {
     std::uint64_t segment_bytes = std::uint64_t{512} << 20;  // a full one is left for a new one
-    std::size_t batch_bytes = std::size_t{4} << 20;          // of one write
     std::uint64_t give_back_bytes = std::uint64_t{8} << 20;  // freed in a segment before it is cut
     std::size_t open_files = 64;
   };
@@ -45,9 +44,11 @@ class ShardLog : public std::enable_shared_from_this<ShardLog> {
   void take(const LogPlace& place);
   io::Task<void> reclaim();
 
-  // Durable when it returns. `bytes` is not empty. An error of the disk ends the drive (the caller
-  // sees to it); a place that was not returned is never named.
-  io::Task<Result<LogPlace>> append(io::Slice bytes);
+  // Sees to it that there is a segment to append to: to be awaited for each shard before append().
+  io::Task<Result<void>> make_room();
+  // Durable when it returns: where each shard is, in their order. None is empty. An error of the
+  // disk ends the drive (the caller sees to it); a place that was not returned is never named.
+  Result<std::vector<LogPlace>> append(const std::vector<io::Slice>& shards);
   // The bytes as they are: whoever asked compares checksums. not_found: there is no such segment;
   // corrupt: it is shorter.
   io::Task<Result<io::Slice>> read(LogPlace place);
@@ -55,10 +56,6 @@ class ShardLog : public std::enable_shared_from_this<ShardLog> {
   io::Task<void> release(std::vector<LogPlace> places);
 
  private:
-  struct Waiting {
-    io::Slice bytes;
-    io::OneShot<Result<LogPlace>> done;
-  };
   struct Segment {
     std::vector<bool> pages{};  // in use
     std::uint64_t used = 0;     // how many
@@ -78,11 +75,15 @@ class ShardLog : public std::enable_shared_from_this<ShardLog> {
     void reserve(std::size_t wanted);
   };
 
-  static io::Task<void> flush(std::shared_ptr<ShardLog> self);
-  std::vector<Waiting> take_batch();
-  io::Task<Result<void>> write_batch(const std::vector<Waiting>& batch,
-                                     std::vector<LogPlace>& places);
+  struct Tail {
+    std::uint64_t number = 0;  // 0: there is none
+    std::shared_ptr<io::File> file{};
+    std::uint64_t end = 0;
+  };
+  bool has_room();
   io::Task<Result<void>> next_segment();
+  io::Task<void> give_back_left();
+  std::vector<io::Bytes> pieces_of(const std::vector<io::Slice>& shards);
   io::Task<Result<std::shared_ptr<io::File>>> open_segment(std::uint64_t number);
   io::Task<void> give_back(std::uint64_t number, bool all_runs);
   std::string path_of(std::uint64_t number) const;
@@ -91,16 +92,14 @@ class ShardLog : public std::enable_shared_from_this<ShardLog> {
   const std::string directory_;
   const Limits limits_;
 
-  // The flusher's own.
-  std::shared_ptr<io::File> tail_{};  // being appended to
-  std::uint64_t tail_end_ = 0;
-  Room room_{};
+  Room room_{};  // append()'s own
+  io::AsyncMutex making_room_;
 
   std::mutex mutex_;
   // Guarded by mutex_.
-  std::deque<Waiting> waiting_;
-  bool flushing_ = false;
-  std::uint64_t tail_number_ = 0;
+  Tail tail_{};                        // being appended to
+  Tail fresh_{};                       // the next one
+  std::vector<std::uint64_t> left_{};  // segments that were the tail, to be looked at
   std::uint64_t next_number_ = 1;
   std::map<std::uint64_t, Segment> segments_;
   std::map<std::uint64_t, OpenFile> open_;

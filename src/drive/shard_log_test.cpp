@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+#include <cstring>
+
 #include "io/testing/power_cut.h"
 #include "io/testing/sim_executor.h"
 #include "io/world.h"
@@ -27,9 +30,18 @@ class ShardLogTest : public ::testing::Test {
     return out;
   }
   LogPlace append(const std::string& bytes) {
-    auto place = executor.run(log->append(io::Slice::of(bytes)));
-    EXPECT_TRUE(place) << place.error().message;
-    return place ? *place : LogPlace{};
+    const auto places = append_all({bytes});
+    return places.empty() ? LogPlace{} : places[0];
+  }
+  std::vector<LogPlace> append_all(const std::vector<std::string>& all) {
+    std::vector<io::Slice> shards;
+    for (const auto& bytes : all) {
+      EXPECT_TRUE(executor.run(log->make_room()));
+      shards.push_back(io::Slice::of(bytes));
+    }
+    auto places = log->append(shards);
+    EXPECT_TRUE(places) << places.error().message;
+    return places ? *places : std::vector<LogPlace>{};
   }
   std::string read(const LogPlace& place) {
     auto bytes = executor.run(log->read(place));
@@ -78,25 +90,49 @@ TEST_F(ShardLogTest, WhatIsAppendedIsReadAndSurvivesAPowerCut) {
 TEST_F(ShardLogTest, WhatWaitsTogetherSharesASync) {
   append("first");
   files.forget_syncs();
-  std::vector<io::Task<Result<LogPlace>>> tasks;
+  std::vector<std::string> all;
   for (int i = 0; i < 50; ++i)
-    tasks.push_back(log->append(io::Slice::of(text(5000, static_cast<char>(i)))));
-  const auto places = executor.run(io::when_all(std::move(tasks)));
-  std::set<LogPlace> distinct;
+    all.push_back(text(1 + static_cast<std::size_t>(i) * 700, static_cast<char>(i)));
+  const auto places = append_all(all);
+  ASSERT_EQ(places.size(), all.size());
+  EXPECT_EQ(files.syncs().size(), 1u);
+  files.power_cut_losing_all();
+  open({});
   for (std::size_t i = 0; i < places.size(); ++i) {
-    ASSERT_TRUE(places[i]);
-    distinct.insert(*places[i]);
-    EXPECT_TRUE(read(*places[i]) == text(5000, static_cast<char>(i)));
+    EXPECT_TRUE(read(places[i]) == all[i]) << i;
+    if (i > 0) {
+      EXPECT_GE(places[i].offset, places[i - 1].offset + places[i - 1].bytes);
+    }
   }
-  EXPECT_EQ(distinct.size(), 50u);
-  EXPECT_LT(files.syncs().size(), 25u);
+}
+
+// What lies on pages in memory is written from there, also beside what is copied.
+TEST_F(ShardLogTest, ShardsOnPageBoundariesAndNot) {
+  constexpr std::size_t kBytes = 64 * kLogPage;
+  auto* const memory = static_cast<std::byte*>(std::aligned_alloc(kLogPage, kBytes));
+  const std::shared_ptr<const void> owner(memory,
+                                          [](const void* p) { std::free(const_cast<void*>(p)); });
+  const std::string content = text(kBytes, 'p');
+  std::memcpy(memory, content.data(), kBytes);
+  std::vector<io::Slice> shards;
+  std::size_t at = 0;
+  for (const std::size_t bytes : {kLogPage, std::size_t{1}, 3 * kLogPage + 7, 2 * kLogPage,
+                                  5 * kLogPage - 1, kLogPage / 2, kLogPage}) {
+    shards.push_back({owner, io::Bytes(memory + at, bytes)});
+    at += shards.size() % 2 == 0 ? bytes : (bytes + kLogPage - 1) / kLogPage * kLogPage;
+  }
+  ASSERT_TRUE(executor.run(log->make_room()));
+  const auto places = log->append(shards);
+  ASSERT_TRUE(places);
+  for (std::size_t i = 0; i < shards.size(); ++i)
+    EXPECT_TRUE(read((*places)[i]) == io::as_text(shards[i].bytes)) << i;
 }
 
 TEST_F(ShardLogTest, AFullSegmentGoesWhenNothingOfItIsNamed) {
-  open({.segment_bytes = 40 * kLogPage, .batch_bytes = 10 * kLogPage});
+  open({.segment_bytes = 39 * kLogPage});
   std::vector<LogPlace> places;
   for (int i = 0; i < 30; ++i) places.push_back(append(text(3 * kLogPage, 'a')));
-  EXPECT_EQ(segments(), 3u);  // 13 fit in one
+  EXPECT_EQ(segments(), 3u);  // it is full when it has reached the limit, with 13
   EXPECT_EQ(places[12].segment, places[0].segment);
   EXPECT_NE(places[13].segment, places[0].segment);
   release({places.begin(), places.begin() + 12});
@@ -149,7 +185,8 @@ TEST_F(ShardLogTest, AMountGivesBackWhatNothingNames) {
 TEST_F(ShardLogTest, AfterAFailedWriteNothingIsAppendedBehindIt) {
   const LogPlace before = append("before");
   files.lose_power_after(0);
-  EXPECT_FALSE(executor.run(log->append(io::Slice::of("lost"))));
+  EXPECT_FALSE(log->append({io::Slice::of("lost")}));
+  EXPECT_FALSE(log->append({io::Slice::of("nor this")}));  // there is no segment
   files.power_cut_losing_all();
   const LogPlace after = append("after");
   EXPECT_NE(after.segment, before.segment);

@@ -47,12 +47,21 @@ void refused(MutateReply& reply, Refusal refusal, const PartitionState& state) {
   reply.map_epoch = state.map_epoch;
 }
 
+// What was refused named nothing. (A repetition that needed no shard leaves its place in the shard
+// log to the next mount.)
+void give_places_back(Round& round, const PreparedRows& rows, const MutateReply& reply) {
+  if (reply.refusal == Refusal::none) return;
+  for (const PreparedRow& row : rows.rows)
+    if (row.logged) round.data.freed().push_back(row.logged->place);
+}
+
 }  // namespace
 
 Result<void> MutateWork::apply(Round& round) {
   PartitionState state;
   if (const auto refusal = admit(round, request_.fence, true, &state); refusal != Refusal::none) {
     refused(reply_, refusal, state);
+    give_places_back(round, rows_, reply_);
     return {};
   }
   const std::string& unit = request_.mutation->unit.encoded();
@@ -65,6 +74,7 @@ Result<void> MutateWork::apply(Round& round) {
     }
     round.needs_sync |= accepted.changed;
     reply_ = std::move(accepted.reply);
+    give_places_back(round, rows_, reply_);
     return {};
   }
 }
@@ -73,12 +83,14 @@ Result<void> InstallWork::apply(Round& round) {
   PartitionState state;
   if (const auto refusal = admit(round, request_->fence, true, &state); refusal != Refusal::none) {
     refused(reply_, refusal, state);
+    give_places_back(round, rows_, reply_);
     return {};
   }
   CAIRN_ASSIGN(UnitView view, load(round, request_->unit.encoded()));
   CAIRN_ASSIGN(Accepted accepted, accept_install(round.units, view, *request_, rows_));
   round.needs_sync |= accepted.changed;
   reply_ = std::move(accepted.reply);
+  give_places_back(round, rows_, reply_);
   return {};
 }
 

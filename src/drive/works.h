@@ -39,6 +39,7 @@ class MutateWork final : public Answering<MutateReply> {
   MutateWork(MutateRequest request, PreparedRows rows)
       : request_(std::move(request)), rows_(std::move(rows)) {}
   std::string_view unit() const override { return request_.mutation->unit.encoded(); }
+  PreparedRows* rows() override { return &rows_; }
   Result<void> apply(Round& round) override;
   void synced(Ack ack) override { reply_.ack = ack; }
 
@@ -52,6 +53,7 @@ class InstallWork final : public Answering<MutateReply> {
   InstallWork(std::shared_ptr<const InstallRequest> request, PreparedRows rows)
       : request_(std::move(request)), rows_(std::move(rows)) {}
   std::string_view unit() const override { return request_->unit.encoded(); }
+  PreparedRows* rows() override { return &rows_; }
   Result<void> apply(Round& round) override;
   void synced(Ack ack) override { reply_.ack = ack; }
 

@@ -34,6 +34,8 @@ class File {
   // Writes all of `data` at `offset`, on stable storage when it returns; in one operation where the
   // system has one. Says nothing of what was written before.
   virtual Task<Result<void>> write_synced(std::uint64_t offset, std::vector<Bytes> data);
+  // As above, on the calling thread, which may block.
+  virtual Result<void> write_synced_blocking(std::uint64_t offset, std::vector<Bytes> data) = 0;
   // After it returns, everything written is on stable storage (fdatasync).
   virtual Task<Result<void>> sync_data() = 0;
   // Gives the space of these bytes back where the file system can: they read as zeros from now on, but after a crash

@@ -24,6 +24,9 @@ class ThreadFile final : public File {
   Task<Result<void>> write_synced(std::uint64_t offset, std::vector<Bytes> data) override {
     return write(offset, std::move(data), Durable::yes);
   }
+  Result<void> write_synced_blocking(std::uint64_t offset, std::vector<Bytes> data) override {
+    return write_blocking(file_, offset, std::move(data), Durable::yes);
+  }
   Task<Result<void>> sync_data() override {
     co_return co_await pool_.run([file = file_.plain] { return sync_blocking(*file); });
   }

@@ -221,6 +221,10 @@ class UringFile final : public File {
     return write(offset, std::move(data), Durable::yes);
   }
 
+  Result<void> write_synced_blocking(std::uint64_t offset, std::vector<Bytes> data) override {
+    return write_blocking(file_, offset, std::move(data), Durable::yes);
+  }
+
   Task<Result<void>> sync_data() override {
     Ring* const ring = ring_of_this_thread(*rings_);
     const DescriptorRef file = file_.plain;

@@ -29,6 +29,14 @@ class FaultyFile final : public File {
   Task<Result<void>> write_at(std::uint64_t offset, std::vector<Bytes> data) override {
     return under((*injector_)(FileOp::write, path_), inner_->write_at(offset, std::move(data)));
   }
+  // Nobody waits here: a delay is not taken.
+  Result<void> write_synced_blocking(std::uint64_t offset, std::vector<Bytes> data) override {
+    Fault fault = (*injector_)(FileOp::write, path_);
+    if (fault.error && !fault.done_nevertheless) return std::move(*fault.error);
+    auto written = inner_->write_synced_blocking(offset, std::move(data));
+    if (fault.error) return std::move(*fault.error);
+    return written;
+  }
   Task<Result<void>> sync_data() override {
     return under((*injector_)(FileOp::sync, path_), inner_->sync_data());
   }

@@ -263,12 +263,16 @@ class MemoryFile final : public File {
     co_return write(offset, data);
   }
 
-  // Only these bytes: what else waits goes on waiting.
   Task<Result<void>> write_synced(std::uint64_t offset, std::vector<Bytes> data) override {
     co_await Yield{};
+    co_return write_synced_blocking(offset, std::move(data));
+  }
+
+  // Only these bytes: what else waits goes on waiting.
+  Result<void> write_synced_blocking(std::uint64_t offset, std::vector<Bytes> data) override {
     std::lock_guard lock(disk_->mutex);
-    CAIRN_CO_TRY(write(offset, data));
-    CAIRN_CO_TRY(disk_->begin_change());  // the power may go between the write and its sync
+    CAIRN_TRY(write(offset, data));
+    CAIRN_TRY(disk_->begin_change());  // the power may go between the write and its sync
     const std::uint64_t end = offset + node_->pending.back().data.size();
     std::vector<Write> waiting;
     for (Write& one : node_->pending) {
@@ -281,7 +285,7 @@ class MemoryFile final : public File {
     }
     node_->pending = std::move(waiting);
     disk_->syncs.push_back({SyncRecord::Kind::data, path_});
-    co_return Result<void>{};
+    return {};
   }
 
   Task<Result<void>> sync_data() override {
