@@ -72,10 +72,7 @@ Result<std::vector<RowInfo>> rows_to_delete(UnitView& view, const Target& target
     if (!keep.contains(row.id) && seen.insert(row.id).second) out.push_back(row);
   };
   if (target.whole) {
-    CAIRN_TRY(view.settled_rows([&](const RowInfo& row, std::string_view) {
-      consider(row);
-      return true;
-    }));
+    CAIRN_TRY(view.settled_infos(consider));
   } else {
     for (const auto& row : target.drops) consider(row);
   }
@@ -130,8 +127,10 @@ Result<void> move_settled(UnitChanges& c, UnitView& view, const Target& target) 
   } else if (view.settled().head_row) {
     c.batch.remove(Family::records, view.unit());
   }
-  c.pendings.push_back({view.unit(), std::make_shared<const Pendings>(std::move(above)),
-                        SettledState{target.head, target.after, !row_is_head}});
+  SettledState settled{target.head, target.after, !row_is_head};
+  if (row_is_head) settled.lone = target.puts[0];
+  c.pendings.push_back(
+      {view.unit(), std::make_shared<const Pendings>(std::move(above)), std::move(settled)});
   return {};
 }
 
@@ -274,12 +273,7 @@ Result<Accepted> accept_mutation(UnitChanges& c, UnitView& view, const MutateReq
   CAIRN_ASSIGN(Pending pending, make_pending(view, m, rows));
   // Data of the rows that a change of metadata replaces is kept by the new row.
   std::vector<RowInfo> replaced = pending.drops;
-  if (m.whole && view.settled().summary.rows > 0) {
-    CAIRN_TRY(view.settled_rows([&](const RowInfo& row, std::string_view) {
-      replaced.push_back(row);
-      return true;
-    }));
-  }
+  if (m.whole) CAIRN_TRY(view.settled_infos([&](const RowInfo& row) { replaced.push_back(row); }));
   Accepted out;
   CAIRN_TRY(
       put_rows(c, view, request.shard, rows, replaced, request.inline_shards, out.reply.missing));
@@ -311,10 +305,7 @@ Result<Accepted> accept_install(UnitChanges& c, UnitView& view, const InstallReq
   Target target{request.head, true, {}, {}, summary_of(rows.rows)};
   for (const auto& row : rows.rows) target.puts.push_back(row.info);
   std::vector<RowInfo> before;
-  CAIRN_TRY(view.settled_rows([&](const RowInfo& row, std::string_view) {
-    before.push_back(row);
-    return true;
-  }));
+  CAIRN_TRY(view.settled_infos([&](const RowInfo& row) { before.push_back(row); }));
   Accepted out;
   // Removals first: in a batch the last change of a key counts.
   CAIRN_TRY(move_settled(c, view, target));
@@ -330,15 +321,13 @@ Result<Refusal> forget_unit(UnitChanges& c, UnitView& view, const Stamp& head) {
     return Refusal::stale_stamp;
   CAIRN_ASSERT(view.settled().head_row);  // L2: no row, so the head has one of its own
   c.batch.remove(Family::records, view.unit());
+  c.pendings.push_back({view.unit(), std::make_shared<const Pendings>(), {}});
   return Refusal::none;
 }
 
 Result<void> wipe_unit(UnitChanges& c, UnitView& view) {
   std::vector<RowInfo> rows;
-  CAIRN_TRY(view.settled_rows([&](const RowInfo& row, std::string_view) {
-    rows.push_back(row);
-    return true;
-  }));
+  CAIRN_TRY(view.settled_infos([&](const RowInfo& row) { rows.push_back(row); }));
   for (const auto& pending : view.pendings()) {
     for (const auto& put : pending->puts)
       if (put.fresh && !contains(rows, put.info.id)) rows.push_back(put.info);

@@ -39,9 +39,8 @@ io::Task<void> remove_blobs(std::shared_ptr<Core> core, io::Gate::Pass pass,
 
 void publish(PendingMirror& mirror, std::vector<PendingsChange>& changes) {
   for (auto& change : changes) {
-    std::shared_ptr<const SettledState> settled;
-    if (!change.pendings->empty()) settled = std::make_shared<const SettledState>(change.settled);
-    mirror.publish(change.unit, std::move(change.pendings), std::move(settled));
+    mirror.publish(change.unit, std::move(change.pendings),
+                   std::make_shared<const SettledState>(std::move(change.settled)));
   }
 }
 

@@ -82,6 +82,7 @@ struct SettledState {
   std::optional<Stamp> head{};  // none: nothing settled is known
   Summary summary{};
   bool head_row = false;  // there is a head row (L2)
+  std::optional<RowInfo> lone{};  // the only row, where that is known without reading it
 };
 std::string encode_head(const HeadRow& head);
 Result<HeadRow> decode_head(std::string_view value);

@@ -8,16 +8,16 @@
 namespace cairn::drive {
 namespace {
 
-// Reads a unit in one consistent state: `read(Reader&, pendings)`, over the newest state if nothing
+// Reads a unit in one consistent state: `read(Reader&, known)`, over the newest state if nothing
 // changes the unit meanwhile, else over a snapshot. Blocking unless `reads` says otherwise, and
 // then `unavailable` where it would.
 template <class F>
 auto read_consistent(Core& core, const std::string& unit, Reads reads, F read)
-    -> decltype(read(std::declval<Reader&>(), no_pendings())) {
+    -> decltype(read(std::declval<Reader&>(), UnitView::Known{})) {
   const auto look = core.mirror.look(unit);
   if (!look.in_flight) {
     const auto reader = core.index->latest(reads);
-    auto result = read(*reader, look.pendings);
+    auto result = read(*reader, UnitView::Known{look.pendings, look.settled});
     if (core.mirror.unchanged(unit, look.version)) return result;
   }
   if (reads == Reads::cached) return Error{Code::unavailable, {}};
@@ -25,14 +25,14 @@ auto read_consistent(Core& core, const std::string& unit, Reads reads, F read)
   const auto first = core.journal.first();
   const auto snapshot = core.index->snapshot();
   CAIRN_ASSIGN(Pendings pendings, load_pendings(*snapshot, first, unit));
-  return read(*snapshot, std::make_shared<const Pendings>(std::move(pendings)));
+  return read(*snapshot, UnitView::Known{std::make_shared<const Pendings>(std::move(pendings))});
 }
 
 Result<ReadReply> read_on(Core& core, const ReadRequest& request, Reads reads,
                           std::optional<StoredShard>& logged) {
   return read_consistent(core, request.unit.encoded(), reads,
-                         [&](Reader& reader, std::shared_ptr<const Pendings> pendings) {
-                           return read_unit(reader, request, std::move(pendings), logged);
+                         [&](Reader& reader, UnitView::Known known) {
+                           return read_unit(reader, request, std::move(known), logged);
                          });
 }
 
@@ -58,10 +58,9 @@ io::Task<Result<io::Slice>> read_logged(std::shared_ptr<Core> core, StoredShard 
 }
 
 Result<UnitState> inspect_on(Core& core, const model::UnitKey& unit, bool want_parts, Reads reads) {
-  return read_consistent(core, unit.encoded(), reads,
-                         [&](Reader& reader, std::shared_ptr<const Pendings> pendings) {
-                           return unit_state(core, reader, unit, std::move(pendings), want_parts);
-                         });
+  return read_consistent(core, unit.encoded(), reads, [&](Reader& reader, UnitView::Known known) {
+    return unit_state(core, reader, unit, std::move(known), want_parts);
+  });
 }
 
 // Answers at once from memory, else on the pool. A unit that is changing is read from a snapshot,

@@ -55,12 +55,11 @@ Result<StoredShard> find_inline_shard(Reader& reader, const model::ValueId& data
   return out;
 }
 
-Result<ReadReply> read_unit(Reader& reader, const ReadRequest& request,
-                            std::shared_ptr<const Pendings> pendings,
+Result<ReadReply> read_unit(Reader& reader, const ReadRequest& request, UnitView::Known known,
                             std::optional<StoredShard>& logged) {
   ReadReply reply;
   logged.reset();
-  CAIRN_ASSIGN(UnitView view, UnitView::load(reader, request.unit.encoded(), std::move(pendings)));
+  CAIRN_ASSIGN(UnitView view, UnitView::load(reader, request.unit.encoded(), std::move(known)));
   reply.head = view.head();
   reply.settled = view.pendings().empty() && reply.head.has_value();
   const Summary summary = view.summary();

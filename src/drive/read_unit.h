@@ -22,8 +22,7 @@ Result<StoredShard> find_inline_shard(Reader& reader, const model::ValueId& data
 
 // Fills head, rows and what the request asks for; not what depends on the partition. An inline
 // shard that the shard log has is set in `logged` and not in the reply.
-Result<ReadReply> read_unit(Reader& reader, const ReadRequest& request,
-                            std::shared_ptr<const Pendings> pendings,
+Result<ReadReply> read_unit(Reader& reader, const ReadRequest& request, UnitView::Known known,
                             std::optional<StoredShard>& logged);
 
 // Over a snapshot; `pendings`: all that it holds (load_pendings).

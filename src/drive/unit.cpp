@@ -80,6 +80,7 @@ Result<void> UnitView::load_settled() {
     CAIRN_ASSIGN(const auto row, at_cursor());
     if (!row) return {};
     if (is_fresh(row->info.id)) continue;
+    settled_.lone = row->info;
     settled_.head = row->info.id.stamp;
     settled_.summary.rows = 1;
     if (row->info.null_version) settled_.summary.null_row = row->info.id;
@@ -111,6 +112,17 @@ Result<void> UnitView::settled_rows(const Visit& visit) {
     if (!visit(row->info, row->record)) return {};
   }
   return {};
+}
+
+Result<void> UnitView::settled_infos(const std::function<void(const RowInfo& info)>& visit) {
+  if (settled_.lone) {
+    visit(*settled_.lone);
+    return {};
+  }
+  return settled_rows([&](const RowInfo& info, std::string_view) {
+    visit(info);
+    return true;
+  });
 }
 
 Result<void> UnitView::rows(const Visit& visit) {
@@ -145,6 +157,10 @@ Result<void> UnitView::rows(const Visit& visit) {
 }
 
 Result<std::optional<RowInfo>> UnitView::settled_version(const Stamp& order) {
+  if (settled_.lone || settled_.summary.rows == 0) {
+    const bool is_it = settled_.lone && settled_.lone->id.order == order;
+    return is_it ? settled_.lone : std::nullopt;
+  }
   // The newest row that a version of this order can have.
   constexpr auto kMost = ~std::uint64_t{0};
   Cursor& c = cursor();

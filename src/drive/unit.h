@@ -41,6 +41,8 @@ class UnitView {
   using Visit = std::function<bool(const RowInfo& info, std::string_view record)>;
   Result<void> settled_rows(const Visit& visit);
   Result<void> rows(const Visit& visit);  // as of head
+  // All settled rows without their records: often known without reading.
+  Result<void> settled_infos(const std::function<void(const RowInfo& info)>& visit);
 
   bool is_settled_row(const RowId& id, bool exists) const;
   // The settled row of a version, or nothing.

@@ -116,8 +116,10 @@ Result<void> InspectWork::apply(Round& round) {
   reply_.first = admit(round, fence_, true);
   if (reply_.first != Refusal::none) return {};
   const std::string& unit = unit_.encoded();
-  CAIRN_ASSIGN(reply_.second, unit_state(round.core, round.reader, unit_,
-                                         round.core.mirror.look(unit).pendings, want_parts_));
+  auto look = round.core.mirror.look(unit);
+  CAIRN_ASSIGN(reply_.second,
+               unit_state(round.core, round.reader, unit_,
+                          {std::move(look.pendings), std::move(look.settled)}, want_parts_));
   return {};
 }
 
@@ -244,9 +246,9 @@ Result<PendingMutation> pending_mutation(Core& core, Reader& reader, UnitView& v
 }  // namespace
 
 Result<UnitState> unit_state(Core& core, Reader& reader, const model::UnitKey& unit,
-                             std::shared_ptr<const Pendings> pendings, bool want_parts) {
+                             UnitView::Known known, bool want_parts) {
   UnitState out;
-  CAIRN_ASSIGN(UnitView view, UnitView::load(reader, unit.encoded(), std::move(pendings)));
+  CAIRN_ASSIGN(UnitView view, UnitView::load(reader, unit.encoded(), std::move(known)));
   out.settled_head = view.settled().head;
   Result<void> inner;
   CAIRN_TRY(view.settled_rows([&](const RowInfo& info, std::string_view record) {

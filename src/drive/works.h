@@ -180,6 +180,6 @@ class ShardMarkWork final : public Answering<bool> {
 
 // The state of a unit for a leader's resolve.
 Result<UnitState> unit_state(Core& core, Reader& reader, const model::UnitKey& unit,
-                             std::shared_ptr<const Pendings> pendings, bool want_parts);
+                             UnitView::Known known, bool want_parts);
 
 }  // namespace cairn::drive
