@@ -68,7 +68,7 @@ Result<void> take_drives(const std::vector<std::string>& patterns, ServerSetting
 }
 
 struct Raw {
-  std::string listen = "0.0.0.0:9000", erasure, memory, inline_max = "128KiB", scrub = "32MiB",
+  std::string listen = "0.0.0.0:9000", erasure, memory, inline_max = "512KiB", scrub = "32MiB",
               log_level = "info", log_format = "text", retire_drive, testing_chunk,
               testing_slow_drive;
   std::vector<std::string> drives;
@@ -188,7 +188,7 @@ Result<Parsed> parse_server_options(const std::vector<std::string>& arguments) {
       ->envname("CAIRN_FILE_IO")
       ->check(CLI::IsMember({"auto", "io_uring", "threads"}))
       ->capture_default_str();
-  app.add_option("--inline-max", raw.inline_max, "objects up to this size live in the index")
+  app.add_option("--inline-max", raw.inline_max, "objects up to this size need no files of their own")
       ->envname("CAIRN_INLINE_MAX")
       ->type_name("SIZE")
       ->capture_default_str();

@@ -26,7 +26,7 @@ INSTANTIATE_TEST_SUITE_P(Profiles, EveryProfile, ::testing::ValuesIn(kProfiles),
 });
 
 TEST_P(EveryProfile, WhatIsWrittenIsReadBackAtEverySize) {
-  for (const std::size_t size : boundary_sizes(GetParam().data, DataOptions{})) {
+  for (const std::size_t size : boundary_sizes(GetParam().data, Cell(GetParam()).options)) {
     for (const bool known : {true, false}) {
       SCOPED_TRACE(::testing::Message() << size << " bytes, known " << known);
       Cell cell(GetParam());
@@ -43,6 +43,26 @@ TEST_P(EveryProfile, WhatIsWrittenIsReadBackAtEverySize) {
       ASSERT_TRUE(*back == data);
       for (const auto& d : cell.drives) EXPECT_EQ(d->writers_open, 0u);
       EXPECT_TRUE(cell.damage.empty());
+    }
+  }
+}
+
+// An inline object is one block also where that is more than the batch of a crowded store.
+TEST_P(EveryProfile, InlineObjectsOfEverySizeAreWrittenWhileMemoryIsShort) {
+  Cell cell(GetParam());
+  cell.options.inline_max_bytes = 1 << 20;
+  const auto crowd = cell.executor.run(cell.memory->allocate(cell.memory->limit() / 4));
+  ASSERT_TRUE(crowd && is_crowded(*cell.memory));
+  for (const std::size_t size : {1ul, 400'000ul, 700'000ul, 1ul << 20}) {
+    for (const bool known : {true, false}) {
+      SCOPED_TRACE(::testing::Message() << size << " bytes, known " << known);
+      const std::string data = random_bytes(size);
+      const auto put = cell.put(data, known);
+      ASSERT_TRUE(put) << put.error().message;
+      EXPECT_EQ(put->record.data_kind, model::Record::DataKind::inline_);
+      const auto back = cell.read(cell.commit(*put));
+      ASSERT_TRUE(back) << back.error().message;
+      EXPECT_TRUE(*back == data);
     }
   }
 }
@@ -168,7 +188,7 @@ TEST(DataReader, ASmallRangeOpensAndReadsOnlyWhatItTouches) {
 
 TEST(DataReader, AReplacedVersionIsToldFromAnUnreachableOne) {
   Cell cell({2, 1});
-  const Found found = cell.commit(*cell.put(random_bytes(500'000)));
+  const Found found = cell.commit(*cell.put(random_bytes(1'500'000)));
   for (const auto& d : cell.drives) d->blobs.clear();
   const auto back = cell.read(found);
   ASSERT_FALSE(back);
@@ -306,9 +326,7 @@ TEST(DataReader, MemoryIsBoundedWhileALongBodyWaits) {
   ASSERT_EQ(cell.memory->used(), 0u);
   auto source = cell.executor.run(open_data(cell.reading(), found, 0, data.size()));
   ASSERT_TRUE(source);
-  {
-    const auto first = cell.executor.run((*source)->next());
-  }
+  { const auto first = cell.executor.run((*source)->next()); }
   cell.executor.drain();
   EXPECT_LE(cell.memory->used(),
             (cell.options.read_batches_ahead + 1) * 2 * cell.options.read_batch_bytes);

@@ -72,6 +72,7 @@ class StagedWriter : public DataWriter {
       auto room = co_await make_room();
       if (!room) co_return fail(std::move(room.error()));
     }
+    CAIRN_ASSERT(filled_ < capacity_);
     co_return block_->bytes().subspan(filled_, capacity_ - filled_);
   }
 
@@ -150,8 +151,9 @@ class StagedWriter : public DataWriter {
     std::uint64_t bytes = std::max<std::uint64_t>(1, batch / stripe) * stripe;
     // Of unknown size: room to see whether it stays small enough to be inline.
     if (!size_ && !writers_) bytes = std::max(bytes, (inline_limit_ / stripe + 1) * stripe);
+    const bool inlined = size_ && !writers_;  // one block, however much that is
+    if (inlined) bytes = *size_;
     if (size_) bytes = std::min(bytes, *size_ - submitted_);
-    const bool inlined = size_ && !writers_;
     const Stripes stripes(inlined ? Stripes::inline_layout(layout_.profile, bytes) : layout_,
                           bytes);
     auto block = co_await context_.memory.allocate(

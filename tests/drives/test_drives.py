@@ -13,7 +13,7 @@ import unittest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from support.server import PATIENCE, Server, binary  # noqa: E402
 
-SIZES = [0, 10, 5_000, 131_072, 300_000, 1_200_000]
+SIZES = [0, 10, 5_000, 131_072, 300_000, 600_000, 1_200_000]
 
 
 def body_of(number):
@@ -48,16 +48,24 @@ class Drives(unittest.TestCase):
         self.fail(f"not whole after {seconds} s: {json.dumps(drives, indent=1)}\n{server.log()}")
 
     def rot(self, drive):
-        """Flips a byte in the first block of every blob of a drive."""
-        rotten = 0
-        for path in drive.glob("blobs/*/*"):
+        """Flips a byte in the first block of every blob of a drive, and in every second shard of its shard log."""
+        def flip(file, offset):
+            file.seek(offset)
+            byte = file.read(1)
+            file.seek(offset)
+            file.write(bytes([byte[0] ^ 0xFF]))
+
+        blobs = list(drive.glob("blobs/*/*"))
+        self.assertGreater(len(blobs), 5)
+        for path in blobs:
             with open(path, "r+b") as blob:
-                blob.seek(4096 + 100)
-                byte = blob.read(1)
-                blob.seek(4096 + 100)
-                blob.write(bytes([byte[0] ^ 0xFF]))
-            rotten += 1
-        self.assertGreater(rotten, 5)
+                flip(blob, 4096 + 100)
+        segments = list(drive.glob("log/*.seg"))
+        self.assertGreater(sum(path.stat().st_size for path in segments), 500_000)
+        for path in segments:
+            with open(path, "r+b") as segment:
+                for offset in range(4096 + 100, path.stat().st_size, 220_000):
+                    flip(segment, offset)
 
     def prove_needed(self, server, client, away, rotten, last):
         """Reads everything with one drive gone and another rotten: of 2+2, the two others must both be whole."""

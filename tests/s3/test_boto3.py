@@ -161,7 +161,7 @@ class Buckets(S3Case):
 
 class Objects(S3Case):
     def test_sizes_come_back_bit_for_bit(self):
-        sizes = [0, 1, 2, 1023, 4096, 65535, 65536, 131071, 131072, 131073, 262144, MIB - 1, MIB, MIB + 1, 5 * MIB + 13]
+        sizes = [0, 1, 2, 1023, 4096, 65535, 65536, 131071, 131072, 131073, 262144, 524287, 524288, 524289, MIB - 1, MIB, MIB + 1, 5 * MIB + 13]
         for size in sizes:
             body = noise(size, size)
             put = self.put(f"s{size}", body)
