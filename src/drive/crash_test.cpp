@@ -143,6 +143,8 @@ class CrashTest : public testing::DriveFixture,
 
   void run_until_crash() {
     std::shared_ptr<LocalDrive> shared = std::move(drive);
+    // Sometimes between any two steps of a batch.
+    if (roll(3) == 0) files.lose_power_after(roll(150));
     for (std::uint64_t left = 50 + roll(600); left > 0; --left) {
       if (roll(3) == 0) {
         const std::string key(1, static_cast<char>('a' + roll(6)));

@@ -128,7 +128,8 @@ Result<std::vector<LogPlace>> ShardLog::append(const std::vector<io::Slice>& sha
       if (tail_.number != 0) left_.push_back(tail_.number);
       tail_ = std::exchange(fresh_, {});
     }
-    if (tail_.number == 0) return Error{Code::io_error, "the shard log has no segment"};
+    // The last write failed. The drive goes on after that only if it was for lack of space.
+    if (tail_.number == 0) return Error{Code::no_space, "the shard log has no segment"};
     file = tail_.file;
     begin = tail_.end;
     Segment& segment = segments_[tail_.number];
