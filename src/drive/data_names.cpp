@@ -142,7 +142,7 @@ Result<void> DataChanges::name_inline(const PreparedRow& row, std::uint8_t shard
   const auto came = std::ranges::find(shards, row.info.data_id, &InlineShard::data_id);
   bool have = came != shards.end();
   if (have && row.logged) {
-    CAIRN_TRY(drop_inline(name.data_id));  // of a message before this one
+    if (known) CAIRN_TRY(drop_inline(name.data_id));  // of a message before this one
     batch_.put(Family::logged, name.data_id.raw(), {encode_logged(*row.logged)});
   } else if (have) {
     const auto& bytes = came->bytes.bytes;

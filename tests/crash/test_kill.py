@@ -78,7 +78,7 @@ class Writer(threading.Thread):
             answered(self.client.delete_object(Bucket=BUCKET, Key=key.name))
             key.acknowledged, key.in_flight = ABSENT, []
             return
-        size = self.random.choice([0, 10, 4096, 60_000, 131_072, 200_000, 1_500_000])
+        size = self.random.choice([0, 10, 4096, 60_000, 131_072, 400_000, 1_500_000])
         if kind > 0.97:
             size = PART + 100
         state = (key.number, size)
