@@ -188,7 +188,8 @@ Result<Parsed> parse_server_options(const std::vector<std::string>& arguments) {
       ->envname("CAIRN_FILE_IO")
       ->check(CLI::IsMember({"auto", "io_uring", "threads"}))
       ->capture_default_str();
-  app.add_option("--inline-max", raw.inline_max, "objects up to this size need no files of their own")
+  app.add_option("--inline-max", raw.inline_max,
+                 "objects up to this size need no files of their own")
       ->envname("CAIRN_INLINE_MAX")
       ->type_name("SIZE")
       ->capture_default_str();

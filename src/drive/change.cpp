@@ -273,6 +273,8 @@ Result<Accepted> accept_mutation(UnitChanges& c, UnitView& view, const MutateReq
   CAIRN_ASSIGN(Pending pending, make_pending(view, m, rows));
   // Data of the rows that a change of metadata replaces is kept by the new row.
   std::vector<RowInfo> replaced = pending.drops;
+  for (const auto& put : pending.puts)
+    if (!put.fresh) replaced.push_back(put.info);  // itself
   if (m.whole) CAIRN_TRY(view.settled_infos([&](const RowInfo& row) { replaced.push_back(row); }));
   Accepted out;
   CAIRN_TRY(

@@ -232,6 +232,7 @@ bool Committer::apply(Work& work, Round& round) {
   round.batch.rollback();
   round.data.restore(std::move(memory));
   round.units.restore(pendings);
+  if (const PreparedRows* const rows = work.rows()) free_after_sync(rows->places());
   work.finish(&applied.error());
   return false;
 }
@@ -393,13 +394,12 @@ bool Committer::commit(Round& round, std::size_t messages) {
   auto candidates = std::move(round.data.unnamed());
   candidates.insert(candidates.end(), round.candidates.begin(), round.candidates.end());
   const bool sync = round.needs_sync || !round.partitions.empty();
-  auto& freed = round.data.freed();
   if (round.batch.empty() && !sync && !unsynced_) {
-    after_sync(std::move(candidates), std::move(freed));
+    after_sync(std::move(candidates), {});
     return true;
   }
   held_back_.insert(held_back_.end(), candidates.begin(), candidates.end());
-  held_back_places_.insert(held_back_places_.end(), freed.begin(), freed.end());
+  free_after_sync(round.data.freed());
   if (round.batch.empty() && !sync) return true;
   // The mirror follows the index: units in the batch are marked as in flight by their messages
   // until then.
@@ -411,6 +411,10 @@ bool Committer::commit(Round& round, std::size_t messages) {
   if (sync) core_.metrics.batch.observe(static_cast<double>(messages));
   core_.metrics.pending_units.set(static_cast<double>(core_.mirror.units()));
   return true;
+}
+
+void Committer::free_after_sync(const std::vector<LogPlace>& places) {
+  held_back_places_.insert(held_back_places_.end(), places.begin(), places.end());
 }
 
 void Committer::after_sync(std::vector<BlobName> candidates, std::vector<LogPlace> freed) {

@@ -62,8 +62,8 @@ class Work {
   }  // the unit it reads or changes, if it is one
   // It needs no sync of its own, since losing it does no harm: a settle, or a head forgotten.
   virtual bool may_wait() const { return false; }
-  // It rests on what the index says of data, which other messages of a batch may change unseen: it
-  // gets a batch of its own.
+  // It gets a batch of its own: it rests on what the index says of data, which other messages of a
+  // batch may change unseen, or writes steps of its own.
   virtual bool alone() const { return false; }
   // Rows whose shards go to the shard log before apply(), or null.
   virtual PreparedRows* rows() { return nullptr; }
@@ -89,6 +89,9 @@ class Committer {
 
   // For works that must write a step of their own before they go on. Called from apply().
   Result<void> write(Batch& batch, bool sync);
+  // Places of the shard log that nothing names once what was written is synced (R5). Called from
+  // apply(); what comes of the work does not matter.
+  void free_after_sync(const std::vector<LogPlace>& places);
 
  private:
   using Works = std::deque<std::unique_ptr<Work>>;

@@ -20,6 +20,13 @@ Result<void> each_key(Reader& reader, Family family, std::string_view prefix, F 
 
 }  // namespace
 
+std::vector<LogPlace> PreparedRows::places() const {
+  std::vector<LogPlace> out;
+  for (const PreparedRow& row : rows)
+    if (row.logged && row.logged->place.segment != 0) out.push_back(row.logged->place);
+  return out;
+}
+
 Result<PreparedRows> prepare_rows(const std::vector<Row>& rows, std::uint8_t shard) {
   PreparedRows out;
   out.rows.reserve(rows.size());

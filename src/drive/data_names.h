@@ -26,8 +26,9 @@ struct PreparedRow {
 };
 
 struct PreparedRows {
-  std::vector<PreparedRow> rows{};  // newest first
-  std::set<BlobName> absent{};      // blobs that are not on this drive, complete
+  std::vector<PreparedRow> rows{};       // newest first
+  std::set<BlobName> absent{};           // blobs that are not on this drive, complete
+  std::vector<LogPlace> places() const;  // where the shard log has what came along
 };
 // Decodes records and part tables; invalid_argument. `rows` outlives the result.
 Result<PreparedRows> prepare_rows(const std::vector<Row>& rows, std::uint8_t shard);

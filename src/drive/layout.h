@@ -81,7 +81,7 @@ struct HeadRow {
 struct SettledState {
   std::optional<Stamp> head{};  // none: nothing settled is known
   Summary summary{};
-  bool head_row = false;  // there is a head row (L2)
+  bool head_row = false;          // there is a head row (L2)
   std::optional<RowInfo> lone{};  // the only row, where that is known without reading it
 };
 std::string encode_head(const HeadRow& head);

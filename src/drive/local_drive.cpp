@@ -56,6 +56,7 @@ io::Task<Result<void>> prepare_shards(std::shared_ptr<Core> core, PreparedRows* 
     const auto came = std::ranges::find(*shards, row.info.data_id, &InlineShard::data_id);
     if (came == shards->end() || came->bytes.bytes.size() < core->logged_from) continue;
     auto room = co_await core->log->make_room();
+    if (!room && room.code() == Code::slow_down) co_return room;  // short of descriptors, say
     if (!room) co_return write_error(*core, std::move(room.error()));
     row.to_log = came->bytes;
     row.logged = logged_shard(row.info.data_id, shard, came->bytes.bytes, LogPlace{});

@@ -29,6 +29,8 @@ class LocalDrive final : public Drive {
   bool failed() const override { return core_->failed(); }
   void retire(std::string reason) override { core_->fail(reason); }
   io::Task<void> close() override;
+  // Of the shard log, in use: for tests and measurements.
+  std::uint64_t shard_log_bytes() const { return core_->log->bytes_in_use(); }
 
   io::Task<Result<SyncedBatches>> synced() override;
   io::Task<Result<PromiseReply>> promise(PromiseRequest request) override;

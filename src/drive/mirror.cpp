@@ -77,19 +77,23 @@ void PendingMirror::leave(const std::string& unit) {
   in_flight_.fetch_sub(1);
 }
 
-// Keeps a bare head instead of another that is kept, and nothing else. REQUIRES: nothing in flight,
-// no pendings.
+// Keeps a bare head, instead of another that is kept where there are many, and nothing else.
+// REQUIRES: nothing in flight, no pendings.
 void PendingMirror::let_go(Shard& s, Entries::iterator it) {
   if (!it->second.settled) {
     s.entries.erase(it);
     return;
   }
   if (++s.bare <= kMostBare) return;
-  const auto other = std::ranges::find_if(s.entries, [&](const auto& one) {
-    return &one != &*it && one.second.in_flight == 0 && one.second.bare();
-  });
-  CAIRN_ASSERT(other != s.entries.end());
-  s.entries.erase(other);
+  auto other = s.entries.begin();
+  for (std::size_t looked = 0; looked < 4 * kMostBare && other != s.entries.end(); ++looked) {
+    if (other != it && other->second.in_flight == 0 && other->second.bare()) break;
+    ++other;
+  }
+  // Among many pendings none may be found soon: then it goes itself.
+  const bool found = other != s.entries.end() && other != it && other->second.in_flight == 0 &&
+                     other->second.bare();
+  s.entries.erase(found ? other : it);
   --s.bare;
 }
 

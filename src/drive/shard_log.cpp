@@ -106,8 +106,12 @@ io::Task<Result<void>> ShardLog::next_segment() {
   w.raw(kMagic).u32(kVersion).u64(next.number);
   std::string header = w.take();
   header.resize(kLogPage, '\0');
-  CAIRN_CO_TRY(co_await next.file->write_synced(0, {as_bytes(header)}));
-  CAIRN_CO_TRY(co_await files_.sync_directory(directory_));
+  auto made = co_await next.file->write_synced(0, {as_bytes(header)});
+  if (made) made = co_await files_.sync_directory(directory_);
+  if (!made) {
+    static_cast<void>(co_await files_.remove(path_of(next.number)));  // else the next mount
+    co_return made;
+  }
   next.end = kLogPage;
   {
     std::lock_guard lock(mutex_);
@@ -145,7 +149,13 @@ Result<std::vector<LogPlace>> ShardLog::append(const std::vector<io::Slice>& sha
   if (written) return places;
   // What a failed write left is unknown: nothing is appended behind it.
   std::lock_guard lock(mutex_);
-  tail_ = {};
+  Segment& segment = segments_[tail_.number];
+  for (const LogPlace& place : places) {
+    segment.mark(place, false);
+    segment.freed.push_back(place);
+    segment.freed_bytes += pages_of(place.bytes) * kLogPage;
+  }
+  left_.push_back(std::exchange(tail_, {}).number);
   return std::move(written.error());
 }
 
@@ -304,6 +314,13 @@ io::Task<void> ShardLog::give_back(std::uint64_t number, bool all_runs) {
   if (!file)
     log::warn("space of a shard log cannot be given back",
               {{"path", path_of(number)}, {"reason", file.error().message}});
+}
+
+std::uint64_t ShardLog::bytes_in_use() {
+  std::lock_guard lock(mutex_);
+  std::uint64_t pages = 0;
+  for (const auto& [number, segment] : segments_) pages += segment.used;
+  return pages * kLogPage;
 }
 
 void ShardLog::take(const LogPlace& place) {

@@ -52,6 +52,8 @@ class ShardLog : public std::enable_shared_from_this<ShardLog> {
   // The bytes as they are: whoever asked compares checksums. not_found: there is no such segment;
   // corrupt: it is shorter.
   io::Task<Result<io::Slice>> read(LogPlace place);
+  // Of pages that are in use; of segments that are not counted yet, what take() said.
+  std::uint64_t bytes_in_use();
   // Named by nothing any more, and that is synced.
   io::Task<void> release(std::vector<LogPlace> places);
 

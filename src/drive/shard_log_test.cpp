@@ -189,8 +189,11 @@ TEST_F(ShardLogTest, AfterAFailedWriteNothingIsAppendedBehindIt) {
   // There is no segment until there is room for one.
   EXPECT_EQ(log->append({io::Slice::of("nor this")}).code(), Code::no_space);
   files.power_cut_losing_all();
+  EXPECT_EQ(log->bytes_in_use(), kLogPage);  // what was lost is in nobody's way
   const LogPlace after = append("after");
   EXPECT_NE(after.segment, before.segment);
+  release({before});
+  EXPECT_EQ(segments(), 1u);
   EXPECT_EQ(read(after), "after");
 }
 

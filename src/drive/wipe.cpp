@@ -39,6 +39,7 @@ Result<void> wipe_units(Core& core, const std::vector<std::string>& keys) {
   // The files of blobs that lost their names here are the sweep's: a wipe is followed by one.
   CAIRN_TRY(core.committer->write(*batch, false));
   data.written();
+  core.committer->free_after_sync(data.freed());
   core.repair_entries -= repairs;
   publish(core.mirror, units.pendings);
   return {};

@@ -34,6 +34,7 @@ Result<void> settle_ahead(Round& round, const std::string& unit, const Stamp& st
   round.core.journal.append(*batch, std::move(units.events), round.core.mirror);
   CAIRN_TRY(round.core.committer->write(*batch, false));
   data.written();
+  round.core.committer->free_after_sync(data.freed());
   publish(round.core.mirror, units.pendings);
   round.records.reset();  // it does not see what was written
   round.candidates.insert(round.candidates.end(), data.unnamed().begin(), data.unnamed().end());
@@ -50,9 +51,7 @@ void refused(MutateReply& reply, Refusal refusal, const PartitionState& state) {
 // What was refused named nothing. (A repetition that needed no shard leaves its place in the shard
 // log to the next mount.)
 void give_places_back(Round& round, const PreparedRows& rows, const MutateReply& reply) {
-  if (reply.refusal == Refusal::none) return;
-  for (const PreparedRow& row : rows.rows)
-    if (row.logged) round.data.freed().push_back(row.logged->place);
+  if (reply.refusal != Refusal::none) round.core.committer->free_after_sync(rows.places());
 }
 
 }  // namespace

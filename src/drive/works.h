@@ -126,6 +126,8 @@ class InspectWork final : public Answering<std::pair<Refusal, UnitState>> {
 class PromiseWork final : public Answering<PromiseReply> {
  public:
   explicit PromiseWork(PromiseRequest request) : request_(std::move(request)) {}
+  // A wipe (8.3) is written at once: nothing that came before may land behind it.
+  bool alone() const override { return true; }
   Result<void> apply(Round& round) override;
   void synced(Ack ack) override { reply_.ack = ack; }
   void finish(const Error* error) override;

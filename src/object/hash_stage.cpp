@@ -99,14 +99,19 @@ bool HashStage::Stream::settled_at_once(std::size_t buffers) {
 
 void HashStage::Stream::hash_alone(std::unique_lock<std::mutex>& lock) {
   Group& group = *stage_->group_;
-  group.wait_for_run(lock, *this);
-  while (!pending_.empty()) {
+  for (;;) {
+    group.wait_for_run(lock, *this);
+    if (pending_.empty()) return;
     const crypto::Md5Piece piece = take(pending_.front().bytes.size());
     lock.unlock();
     crypto::md5_update({&piece, 1});
     lock.lock();
-    taken();
     ++stage_->counts_.alone;
+    if (auto buffer = taken()) {
+      lock.unlock();
+      buffer.reset();
+      lock.lock();
+    }
   }
 }
 
@@ -118,9 +123,14 @@ crypto::Md5Piece HashStage::Stream::take(std::size_t most) {
   return {&state_, now};
 }
 
-void HashStage::Stream::taken() {
+std::shared_ptr<const void> HashStage::Stream::taken() {
   in_run_ = false;
-  if (pending_.front().bytes.empty()) pending_.pop_front();
+  std::shared_ptr<const void> buffer;
+  if (pending_.front().bytes.empty()) {
+    buffer = std::move(pending_.front().buffer);
+    pending_.pop_front();
+  }
+  return buffer;
 }
 
 // -- in company
@@ -185,9 +195,10 @@ HashStage::Run HashStage::begin_run() {
 void HashStage::end_run(const Run& run) {
   std::vector<std::pair<io::Executor*, std::coroutine_handle<>>> settled;
   std::vector<std::shared_ptr<HashStage>> next;  // stages that have waiters left
+  std::vector<std::shared_ptr<const void>> buffers;
   {
     const std::lock_guard lock(group_->mutex);
-    for (Stream* const stream : run.streams) stream->taken();
+    for (Stream* const stream : run.streams) buffers.push_back(stream->taken());
     if (!run.streams.empty()) group_->run_ended.notify_all();
     if (run.much) group_->much_runs = false;
     std::erase_if(group_->waiters, [&](const Group::Waiter& waiter) {

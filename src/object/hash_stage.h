@@ -105,7 +105,8 @@ class HashStage : public std::enable_shared_from_this<HashStage> {
     void hash_alone(std::unique_lock<std::mutex>& lock);
     // The oldest bytes, `most` of them at most, which are hashed without the lock until taken().
     crypto::Md5Piece take(std::size_t most);
-    void taken();
+    // What was kept for it, to be let go without the lock.
+    [[nodiscard]] std::shared_ptr<const void> taken();
 
     std::shared_ptr<HashStage> stage_;
     crypto::Md5State state_{};  // of whoever took bytes, while somebody did

@@ -93,6 +93,12 @@ class DriveFixture : public ::testing::Test {
     ASSERT_TRUE(opened) << opened.error().message;
     drive = std::move(*opened);
   }
+  void mount_again() {
+    drive.reset();
+    executor.run_until_idle();
+    mount();
+    promise(term + 1);
+  }
   // The process dies and the power goes: what was not synced may be lost.
   void crash() {
     drive.reset();
