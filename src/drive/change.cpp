@@ -129,8 +129,7 @@ Result<void> move_settled(UnitChanges& c, UnitView& view, const Target& target) 
   }
   SettledState settled{target.head, target.after, !row_is_head};
   if (row_is_head) settled.lone = target.puts[0];
-  c.pendings.push_back(
-      {view.unit(), std::make_shared<const Pendings>(std::move(above)), std::move(settled)});
+  c.pendings.push_back({view.unit(), std::make_shared<const Pendings>(std::move(above)), settled});
   return {};
 }
 

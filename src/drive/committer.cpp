@@ -40,7 +40,7 @@ io::Task<void> remove_blobs(std::shared_ptr<Core> core, io::Gate::Pass pass,
 void publish(PendingMirror& mirror, std::vector<PendingsChange>& changes) {
   for (auto& change : changes) {
     mirror.publish(change.unit, std::move(change.pendings),
-                   std::make_shared<const SettledState>(std::move(change.settled)));
+                   std::make_shared<const SettledState>(change.settled));
   }
 }
 
@@ -315,7 +315,9 @@ void Committer::log_shards(Works& works) {
   log_time_ = std::chrono::steady_clock::now() - begun;
   if (places) {
     for (std::size_t i = 0; i < rows.size(); ++i) {
-      rows[i]->logged->place = (*places)[i];
+      std::optional<LoggedShard>& logged = rows[i]->logged;
+      CAIRN_ASSERT(logged.has_value());
+      logged->place = (*places)[i];
       core_.space.wrote((*places)[i].bytes);
     }
     return;
