@@ -299,6 +299,26 @@ TEST_F(DriveTest, PlacesInTheShardLogAreInUseAsLongAsTheyAreNamed) {
   EXPECT_EQ(drive->shard_log_bytes(), 0u);
 }
 
+// What came before a promise that wipes does not land behind the wipe.
+TEST_F(DriveTest, APromiseThatWipesSharesItsBatchWithNothing) {
+  const auto a = unit_of("a");
+  const Stamp s = next();
+  accept(whole(a, s, {}));
+  struct Local {
+    static io::Task<void> settle(Drive* d, std::vector<SettleRequest> requests) {
+      const auto replies = co_await d->settle_all(std::move(requests));
+      EXPECT_TRUE(replies);
+    }
+  };
+  io::spawn(executor, Local::settle(drive.get(), {{fence(), a, s}}));
+  executor.run(io::sleep_for(std::chrono::milliseconds(1)));  // it waits for company
+  since = model::MapEpoch{2};
+  promise(term + 1);
+  executor.run_until_idle();
+  EXPECT_TRUE(keys(Family::records).empty());
+  EXPECT_EQ(inspect(a).settled_head, std::nullopt);
+}
+
 TEST_F(DriveTest, TheSettledStateIsInstalledBeneathNewerPendings) {
   const Stamp s1 = next(), s2 = next();
   accept(whole(a, s2, {make_row(s2, s2)}));
