@@ -397,7 +397,8 @@ bool Committer::commit(Round& round, std::size_t messages) {
   candidates.insert(candidates.end(), round.candidates.begin(), round.candidates.end());
   const bool sync = round.needs_sync || !round.partitions.empty();
   if (round.batch.empty() && !sync && !unsynced_) {
-    after_sync(std::move(candidates), {});
+    // All that was written is synced; what is held back came with messages that were refused.
+    after_sync(std::move(candidates), std::exchange(held_back_places_, {}));
     return true;
   }
   held_back_.insert(held_back_.end(), candidates.begin(), candidates.end());

@@ -89,8 +89,8 @@ class Committer {
 
   // For works that must write a step of their own before they go on. Called from apply().
   Result<void> write(Batch& batch, bool sync);
-  // Places of the shard log that nothing names once what was written is synced (R5). Called from
-  // apply(); what comes of the work does not matter.
+  // Places of the shard log that nothing names once all that was written is synced (R5), whatever
+  // becomes of the batch in the making. On the committer's thread.
   void free_after_sync(const std::vector<LogPlace>& places);
 
  private:

@@ -85,15 +85,13 @@ void PendingMirror::let_go(Shard& s, Entries::iterator it) {
     return;
   }
   if (++s.bare <= kMostBare) return;
-  auto other = s.entries.begin();
-  for (std::size_t looked = 0; looked < 4 * kMostBare && other != s.entries.end(); ++looked) {
-    if (other != it && other->second.in_flight == 0 && other->second.bare()) break;
-    ++other;
-  }
   // Among many pendings none may be found soon: then it goes itself.
-  const bool found = other != s.entries.end() && other != it && other->second.in_flight == 0 &&
-                     other->second.bare();
-  s.entries.erase(found ? other : it);
+  auto looked_at = s.entries.begin();
+  std::ranges::advance(looked_at, 4 * kMostBare, s.entries.end());
+  const auto other = std::find_if(s.entries.begin(), looked_at, [&](const auto& one) {
+    return &one != &*it && one.second.in_flight == 0 && one.second.bare();
+  });
+  s.entries.erase(other != looked_at ? other : it);
   --s.bare;
 }
 

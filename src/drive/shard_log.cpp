@@ -16,6 +16,7 @@ namespace {
 constexpr std::string_view kMagic = "CAIRNLOG";
 constexpr std::uint32_t kVersion = 1;
 constexpr std::string_view kEnding = ".seg";
+constexpr std::size_t kMostRoom = std::size_t{8} << 20;  // kept between writes
 
 constexpr std::uint64_t pages_of(std::uint64_t bytes) {
   return (bytes + kLogPage - 1) / kLogPage;
@@ -42,6 +43,12 @@ void ShardLog::Room::reserve(std::size_t wanted) {
   at = static_cast<std::byte*>(std::aligned_alloc(io::kDirectAlignment, wanted));
   CAIRN_ASSERT(at != nullptr);
   bytes = wanted;
+}
+
+void ShardLog::Room::keep_at_most(std::size_t most) {
+  if (bytes <= most) return;
+  std::free(std::exchange(at, nullptr));
+  bytes = 0;
 }
 
 void ShardLog::Segment::mark(const LogPlace& place, bool in_use) {
@@ -146,6 +153,7 @@ Result<std::vector<LogPlace>> ShardLog::append(const std::vector<io::Slice>& sha
     }
   }
   auto written = file->write_synced_blocking(begin, pieces_of(shards));
+  room_.keep_at_most(kMostRoom);
   if (written) return places;
   // What a failed write left is unknown: nothing is appended behind it.
   std::lock_guard lock(mutex_);

@@ -47,7 +47,8 @@ class ShardLog : public std::enable_shared_from_this<ShardLog> {
   // Sees to it that there is a segment to append to: to be awaited for each shard before append().
   io::Task<Result<void>> make_room();
   // Durable when it returns: where each shard is, in their order. None is empty. An error of the
-  // disk ends the drive (the caller sees to it); a place that was not returned is never named.
+  // disk but no_space ends the drive (the caller sees to it); a place that was not returned is
+  // never named.
   Result<std::vector<LogPlace>> append(const std::vector<io::Slice>& shards);
   // The bytes as they are: whoever asked compares checksums. not_found: there is no such segment;
   // corrupt: it is shorter.
@@ -75,6 +76,7 @@ class ShardLog : public std::enable_shared_from_this<ShardLog> {
     std::size_t bytes = 0;
     ~Room();
     void reserve(std::size_t wanted);
+    void keep_at_most(std::size_t most);
   };
 
   struct Tail {
