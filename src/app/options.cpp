@@ -68,7 +68,7 @@ Result<void> take_drives(const std::vector<std::string>& patterns, ServerSetting
 }
 
 struct Raw {
-  std::string listen = "0.0.0.0:9000", erasure, memory, inline_max = "512KiB", scrub = "32MiB",
+  std::string listen = "0.0.0.0:9000", erasure, memory, inline_max = "1MiB", scrub = "32MiB",
               log_level = "info", log_format = "text", retire_drive, testing_chunk,
               testing_slow_drive;
   std::vector<std::string> drives;

@@ -34,7 +34,7 @@ struct ServerSettings {
   std::uint64_t memory_bytes = 0;  // the one limit; 0: a quarter of the machine
   std::size_t threads = 0;         // 0: one per core
   std::string file_io = "auto";    // auto, io_uring, threads
-  std::uint64_t inline_max_bytes = 512 * 1024;
+  std::uint64_t inline_max_bytes = 1024 * 1024;
   std::uint64_t scrub_bytes_per_second = 32ull << 20;  // 0: no scrub
   std::optional<model::DriveId> retire_drive{};        // lost for good (7.6)
   bool import_map = false;      // take a newer cluster map over from the drives (8.5)

@@ -24,7 +24,7 @@ class LateWriter final : public drive::BlobWriter {
  public:
   LateWriter(std::unique_ptr<drive::BlobWriter> inner, Lateness lateness)
       : inner_(std::move(inner)), lateness_(lateness) {}
-  io::Task<Result<void>> append(std::vector<io::Bytes> data) override {
+  io::Task<Result<void>> append(drive::ShardBytes data) override {
     co_await lateness_.pass();
     co_return co_await inner_->append(std::move(data));
   }
@@ -38,9 +38,9 @@ class LateWriter final : public drive::BlobWriter {
   Lateness lateness_;
 };
 
-class LateReader final : public drive::BlobReader {
+class LateReader final : public drive::ShardReader {
  public:
-  LateReader(std::unique_ptr<drive::BlobReader> inner, Lateness lateness)
+  LateReader(std::unique_ptr<drive::ShardReader> inner, Lateness lateness)
       : inner_(std::move(inner)), lateness_(lateness) {}
   std::uint64_t size() const override { return inner_->size(); }
   io::Task<Result<io::Bytes>> read(std::uint64_t offset, std::size_t length,
@@ -50,7 +50,7 @@ class LateReader final : public drive::BlobReader {
   }
 
  private:
-  std::unique_ptr<drive::BlobReader> inner_;
+  std::unique_ptr<drive::ShardReader> inner_;
   Lateness lateness_;
 };
 
@@ -105,11 +105,16 @@ class SlowDrive final : public drive::Drive {
   io::Task<Result<io::Slice>> read_inline(model::ValueId data_id) override {
     return late<&Drive::read_inline>(data_id);
   }
+  io::Task<Result<std::unique_ptr<drive::ShardReader>>> open_inline(
+      model::ValueId data_id) override {
+    CAIRN_CO_ASSIGN(auto reader, co_await late<&Drive::open_inline>(data_id));
+    co_return std::make_unique<LateReader>(std::move(reader), lateness_);
+  }
   io::Task<Result<std::unique_ptr<drive::BlobWriter>>> create_blob(drive::BlobName name) override {
     CAIRN_CO_ASSIGN(auto writer, co_await late<&Drive::create_blob>(name));
     co_return std::make_unique<LateWriter>(std::move(writer), lateness_);
   }
-  io::Task<Result<std::unique_ptr<drive::BlobReader>>> open_blob(drive::BlobName name) override {
+  io::Task<Result<std::unique_ptr<drive::ShardReader>>> open_blob(drive::BlobName name) override {
     CAIRN_CO_ASSIGN(auto reader, co_await late<&Drive::open_blob>(name));
     co_return std::make_unique<LateReader>(std::move(reader), lateness_);
   }

@@ -16,7 +16,7 @@ constexpr std::uint64_t kTailMax = std::uint64_t{1} << 20;
 // The bytes of table and trailer at the end of a file of `file_bytes`, if it is a whole blob.
 std::uint64_t tail_bytes(std::uint64_t file_bytes) {
   const std::uint64_t rest = file_bytes - blob_file_bytes(0);
-  constexpr std::uint64_t kBlockAndSum = kBlobBlockBytes + kBlockSumBytes;
+  constexpr std::uint64_t kBlockAndSum = kShardBlockBytes + kBlockSumBytes;
   const std::uint64_t blocks = rest / kBlockAndSum + (rest % kBlockAndSum != 0 ? 1 : 0);
   return std::min(rest, blocks * kBlockSumBytes) + kBlobTrailerBytes;
 }
@@ -64,29 +64,40 @@ void BlobFileWriter::add_sum(io::Bytes block) {
 
 void BlobFileWriter::sum(io::Bytes data) {
   while (!data.empty()) {
-    if (partial_.empty() && data.size() >= kBlobBlockBytes) {
-      add_sum(data.first(kBlobBlockBytes));  // the usual case: whole blocks, not copied
-      data = data.subspan(kBlobBlockBytes);
+    if (partial_.empty() && data.size() >= kShardBlockBytes) {
+      add_sum(data.first(kShardBlockBytes));  // the usual case: whole blocks, not copied
+      data = data.subspan(kShardBlockBytes);
       continue;
     }
-    if (partial_.capacity() == 0) partial_.reserve(kBlobBlockBytes);
-    const std::size_t take = std::min(data.size(), kBlobBlockBytes - partial_.size());
+    if (partial_.capacity() == 0) partial_.reserve(kShardBlockBytes);
+    const std::size_t take = std::min(data.size(), kShardBlockBytes - partial_.size());
     partial_.insert(partial_.end(), data.begin(), data.begin() + static_cast<std::ptrdiff_t>(take));
     data = data.subspan(take);
-    if (partial_.size() < kBlobBlockBytes) continue;
+    if (partial_.size() < kShardBlockBytes) continue;
     add_sum(partial_);
     partial_.clear();
   }
 }
 
-io::Task<Result<void>> BlobFileWriter::append(std::vector<io::Bytes> data) {
+void BlobFileWriter::add_sums(const ShardBytes& data, std::uint64_t bytes) {
+  if (data.sums.empty()) {
+    for (const auto& piece : data.pieces) sum(piece);
+    return;
+  }
+  CAIRN_ASSERT(partial_.empty() && size_ % kShardBlockBytes == 0 &&
+               blob_blocks(bytes) == data.sums.size());
+  Writer w(data.sums.size() * kBlockSumBytes);
+  for (const std::uint64_t one : data.sums) w.u64(one);
+  table_.append(w.view());
+}
+
+io::Task<Result<void>> BlobFileWriter::append(ShardBytes shard) {
+  std::vector<io::Bytes>& data = shard.pieces;
   std::erase_if(data, [](const auto& piece) { return piece.empty(); });
   std::uint64_t offset = kBlobDataOffset + size_;
   std::uint64_t added = 0;
-  for (const auto& piece : data) {
-    sum(piece);
-    added += piece.size();
-  }
+  for (const auto& piece : data) added += piece.size();
+  add_sums(shard, added);
   if (added == 0) co_return Result<void>{};
   std::unique_ptr<HeaderPage> header;
   if (size_ == 0) {
@@ -150,26 +161,17 @@ io::Task<Result<bool>> BlobFileReader::still_there() const {
 
 io::Task<Result<io::Bytes>> BlobFileReader::read(std::uint64_t offset, std::size_t length,
                                                  io::MutableBytes into) const {
-  if (offset > trailer_.size || length > trailer_.size - offset)
-    co_return Error{Code::invalid_argument, "a read behind the end of a blob"};
+  CAIRN_CO_TRY(check_shard_read(trailer_.size, offset, length, into));
   if (length == 0) co_return io::Bytes{};
-  const std::uint64_t first = offset / kBlobBlockBytes;
-  const std::uint64_t begin = first * kBlobBlockBytes;
+  const std::uint64_t first = offset / kShardBlockBytes;
+  const std::uint64_t begin = first * kShardBlockBytes;
   const std::uint64_t end =
-      std::min<std::uint64_t>(trailer_.size, blob_read_room(offset, length) + begin);
-  if (into.size() < end - begin)
-    co_return Error{Code::invalid_argument, "too little room for a blob's blocks"};
+      std::min<std::uint64_t>(trailer_.size, shard_read_room(offset, length) + begin);
   const auto blocks = into.first(static_cast<std::size_t>(end - begin));
   CAIRN_CO_TRY(co_await read_exactly(*file_, kBlobDataOffset + begin, blocks));
-  for (std::uint64_t block = first, at = 0; at < blocks.size(); ++block, at += kBlobBlockBytes) {
-    const auto bytes =
-        blocks.subspan(at, std::min<std::size_t>(kBlobBlockBytes, blocks.size() - at));
-    const auto expected =
-        Decoder(std::string_view(table_).substr(block * kBlockSumBytes, kBlockSumBytes)).u64();
-    if (block_sum(name_, block, bytes) != expected)
-      co_return Error{Code::corrupt, "blob " + blob_file_name(name_) + ": block " +
-                                         std::to_string(block) + " is damaged"};
-  }
+  if (const auto block = damaged_block(name_, table_, first, blocks))
+    co_return Error{Code::corrupt, "blob " + blob_file_name(name_) + ": block " +
+                                       std::to_string(*block) + " is damaged"};
   co_return io::Bytes(blocks.subspan(static_cast<std::size_t>(offset - begin), length));
 }
 

@@ -21,7 +21,7 @@ class BlobFileWriter {
                                                                   std::string temporary,
                                                                   std::string final_path,
                                                                   std::string final_directory);
-  io::Task<Result<void>> append(std::vector<io::Bytes> data);
+  io::Task<Result<void>> append(ShardBytes data);
   // Footer, data sync, rename, directory sync.
   io::Task<Result<void>> finish();
   const std::string& temporary() const { return temporary_; }
@@ -30,6 +30,7 @@ class BlobFileWriter {
  private:
   BlobFileWriter(io::FileSystem& files, BlobName name) : files_(files), name_(name) {}
   void sum(io::Bytes data);
+  void add_sums(const ShardBytes& data, std::uint64_t bytes);
   void add_sum(io::Bytes block);
   io::FileSystem& files_;
   BlobName name_;

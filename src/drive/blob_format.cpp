@@ -1,5 +1,6 @@
 #include "drive/blob_format.h"
 
+#include <algorithm>
 #include <charconv>
 
 #include "base/assert.h"
@@ -31,6 +32,41 @@ std::uint64_t block_sum(const BlobName& name, std::uint64_t block, io::Bytes byt
   Writer seed(32);
   seed.id(name.data_id).u8(name.shard).u64(block);
   return crypto::xxh3_64(bytes, crypto::xxh3_64(as_bytes(seed.view())));
+}
+
+std::string block_table(const BlobName& name, const io::Slices& pieces,
+                        const std::vector<std::uint64_t>& sums) {
+  const std::uint64_t blocks = blob_blocks(io::size_of(pieces));
+  Writer w(static_cast<std::size_t>(blocks) * kBlockSumBytes);
+  if (!sums.empty()) {
+    CAIRN_ASSERT(sums.size() == blocks);
+    for (const std::uint64_t sum : sums) w.u64(sum);
+    return w.take();
+  }
+  std::uint64_t block = 0;
+  std::size_t last = 0;
+  for (const io::Slice& piece : pieces) {
+    CAIRN_ASSERT(last % kShardBlockBytes == 0);
+    last = piece.bytes.size();
+    for (io::Bytes rest = piece.bytes; !rest.empty(); ++block) {
+      const io::Bytes bytes = rest.first(std::min(rest.size(), kShardBlockBytes));
+      w.u64(block_sum(name, block, bytes));
+      rest = rest.subspan(bytes.size());
+    }
+  }
+  return w.take();
+}
+
+std::optional<std::uint64_t> damaged_block(const BlobName& name, std::string_view table,
+                                           std::uint64_t first, io::Bytes blocks) {
+  for (std::uint64_t block = first; !blocks.empty(); ++block) {
+    const io::Bytes bytes = blocks.first(std::min(blocks.size(), kShardBlockBytes));
+    if ((block + 1) * kBlockSumBytes > table.size()) return block;
+    Decoder sum(table.substr(block * kBlockSumBytes, kBlockSumBytes));
+    if (block_sum(name, block, bytes) != sum.u64()) return block;
+    blocks = blocks.subspan(bytes.size());
+  }
+  return std::nullopt;
 }
 
 std::uint64_t table_sum(std::string_view table) {

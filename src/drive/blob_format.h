@@ -12,6 +12,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -26,7 +27,7 @@ inline constexpr std::size_t kBlobTrailerBytes = 64;
 inline constexpr std::size_t kBlockSumBytes = 8;
 
 constexpr std::uint64_t blob_blocks(std::uint64_t size) {
-  return size / kBlobBlockBytes + (size % kBlobBlockBytes != 0 ? 1 : 0);
+  return size / kShardBlockBytes + (size % kShardBlockBytes != 0 ? 1 : 0);
 }
 constexpr std::uint64_t blob_table_offset(std::uint64_t size) {
   return kBlobDataOffset + size;
@@ -36,7 +37,16 @@ constexpr std::uint64_t blob_file_bytes(std::uint64_t size) {
 }
 
 std::string blob_header(const BlobName& name);
-std::uint64_t block_sum(const BlobName& name, std::uint64_t block, io::Bytes bytes);
+
+// The checksums of all blocks of a shard, one after the other: a blob file's table.
+// `sums`: they, where they are known; else empty. REQUIRES: all pieces but the last are whole
+// blocks.
+std::string block_table(const BlobName& name, const io::Slices& pieces,
+                        const std::vector<std::uint64_t>& sums);
+// The first of `blocks`, of which the first has the number `first`, that is not what the table
+// says; none: all are. REQUIRES: `blocks` ends with a block.
+std::optional<std::uint64_t> damaged_block(const BlobName& name, std::string_view table,
+                                           std::uint64_t first, io::Bytes blocks);
 
 struct BlobTrailer {
   std::uint64_t size = 0;  // of the data

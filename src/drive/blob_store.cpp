@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "drive/blob_file.h"
+#include "drive/inline_shards.h"
 #include "drive/works.h"
 
 namespace cairn::drive {
@@ -20,11 +21,11 @@ class StoredBlobWriter final : public BlobWriter {
   ~StoredBlobWriter() override {
     if (file_) abandon();
   }
-  io::Task<Result<void>> append(std::vector<io::Bytes> data) override {
+  io::Task<Result<void>> append(ShardBytes data) override {
     if (core_->failed()) co_return core_->failure();
     if (core_->space.full()) co_return Error{Code::no_space, "the drive is full"};
     std::uint64_t bytes = 0;
-    for (const auto& piece : data) bytes += piece.size();
+    for (const auto& piece : data.pieces) bytes += piece.size();
     core_->space.wrote(bytes);
     auto written = co_await file_->append(std::move(data));
     if (!written) co_return write_error(*core_, std::move(written.error()));
@@ -69,7 +70,7 @@ class StoredBlobWriter final : public BlobWriter {
   std::unique_ptr<BlobFileWriter> file_;
 };
 
-class StoredBlobReader final : public BlobReader {
+class StoredBlobReader final : public ShardReader {
  public:
   StoredBlobReader(std::shared_ptr<Core> core, BlobName name,
                    std::shared_ptr<const BlobFileReader> file)
@@ -148,28 +149,13 @@ io::Task<Result<bool>> move_away(std::shared_ptr<Core> core, BlobName name) {
   co_return moved.has_value();
 }
 
-using Stored = Result<std::optional<io::Slice>>;
-
-io::Task<Stored> read_logged_as_it_is(std::shared_ptr<Core> core, BlobName name) {
-  Core* const c = core.get();
-  std::string value;
-  auto found = co_await core->pool.run([c, name, into = &value] {
-    return c->index->latest(Reads::blocking)->get(Family::logged, name.data_id.raw(), *into);
-  });
-  if (!found) co_return Error{std::move(found.error())};
-  if (!*found) co_return std::optional<io::Slice>{};
-  CAIRN_CO_ASSIGN(const LoggedShard shard, decode_logged(value));
-  CAIRN_CO_ASSIGN(io::Slice bytes, co_await core->log->read(shard.place));
-  co_return std::optional<io::Slice>(std::move(bytes));
-}
-
 // False: there is nothing to keep, or it cannot be read.
 io::Task<Result<bool>> keep_inline_copy(std::shared_ptr<Core> core, BlobName name) {
   Core* const c = core.get();
   auto value = co_await core->pool.run([c, name] {
     return c->index->latest(Reads::blocking)->get_slice(Family::inline_data, name.data_id.raw());
   });
-  if (value && !*value) value = co_await read_logged_as_it_is(core, name);
+  if (value && !*value) value = co_await read_logged_as_it_is(core, name.data_id);
   if (!value) co_return false;
   const auto& slice = *value;
   if (!slice) co_return false;
@@ -219,12 +205,13 @@ io::Task<Result<std::unique_ptr<BlobWriter>>> create_blob(std::shared_ptr<Core> 
       std::make_unique<StoredBlobWriter>(core, name, std::move(*file)));
 }
 
-io::Task<Result<std::unique_ptr<BlobReader>>> open_blob(std::shared_ptr<Core> core, BlobName name) {
+io::Task<Result<std::unique_ptr<ShardReader>>> open_blob(std::shared_ptr<Core> core,
+                                                         BlobName name) {
   auto file = core->open_blobs.find(name, io::Executor::current().now());
   if (!file || !co_await is_still_there(file)) {
     CAIRN_CO_ASSIGN(file, co_await open_file(core, name));
   }
-  co_return std::unique_ptr<BlobReader>(
+  co_return std::unique_ptr<ShardReader>(
       std::make_unique<StoredBlobReader>(core, name, std::move(file)));
 }
 

@@ -12,7 +12,7 @@ namespace cairn::drive {
 
 io::Task<Result<std::unique_ptr<BlobWriter>>> create_blob(std::shared_ptr<Core> core,
                                                           BlobName name);
-io::Task<Result<std::unique_ptr<BlobReader>>> open_blob(std::shared_ptr<Core> core, BlobName name);
+io::Task<Result<std::unique_ptr<ShardReader>>> open_blob(std::shared_ptr<Core> core, BlobName name);
 io::Task<Result<void>> discard_blob(std::shared_ptr<Core> core, BlobName name);
 io::Task<Result<void>> quarantine(std::shared_ptr<Core> core, BlobName name, bool is_inline);
 

@@ -1,5 +1,6 @@
 // Blob files: what is written is read, and nothing damaged is ever handed out.
 #include "drive/blob_file.h"
+#include "drive/codec.h"
 #include "drive/open_blobs.h"
 #include "drive/testing/drive_fixture.h"
 #include "io/testing/faulty.h"
@@ -42,8 +43,8 @@ class BlobTest : public testing::DriveFixture {
 
 TEST_F(BlobTest, WritesAndReadsEverySize) {
   for (const std::size_t size :
-       {std::size_t{0}, std::size_t{1}, std::size_t{4095}, kBlobBlockBytes - 1, kBlobBlockBytes,
-        kBlobBlockBytes + 1, 3 * kBlobBlockBytes + 17}) {
+       {std::size_t{0}, std::size_t{1}, std::size_t{4095}, kShardBlockBytes - 1, kShardBlockBytes,
+        kShardBlockBytes + 1, 3 * kShardBlockBytes + 17}) {
     const BlobName n{value_of(100 + size), 1};
     must(write_blob(n, size));
     auto bytes = read_blob(n);
@@ -57,14 +58,14 @@ TEST_F(BlobTest, PiecesOfAnySizeMakeTheSameFile) {
   const std::string bytes = blob_bytes(name, 200'000);
   must(write_blob(name, bytes.size()));
   const std::string whole = file();
-  for (const std::size_t step : {std::size_t{1000}, std::size_t{65'537}, kBlobBlockBytes}) {
+  for (const std::size_t step : {std::size_t{1000}, std::size_t{65'537}, kShardBlockBytes}) {
     auto writer = executor.run(drive->create_blob(name));
     ASSERT_TRUE(writer);
     for (std::size_t at = 0; at < bytes.size(); at += step) {
       const auto piece = std::string_view(bytes).substr(at, step);
       const auto half = piece.size() / 2;
       must(executor.run((*writer)->append(
-          {io::as_bytes(piece.substr(0, half)), io::as_bytes(piece.substr(half))})));
+          {{io::as_bytes(piece.substr(0, half)), io::as_bytes(piece.substr(half))}, {}})));
     }
     must(executor.run((*writer)->finish()));
     EXPECT_EQ(file(), whole);
@@ -72,7 +73,7 @@ TEST_F(BlobTest, PiecesOfAnySizeMakeTheSameFile) {
 }
 
 TEST_F(BlobTest, ReadsAnyRange) {
-  const std::size_t size = 3 * kBlobBlockBytes + 500;
+  const std::size_t size = 3 * kShardBlockBytes + 500;
   must(write_blob(name, size));
   const std::string bytes = blob_bytes(name, size);
   auto reader = executor.run(drive->open_blob(name));
@@ -82,13 +83,13 @@ TEST_F(BlobTest, ReadsAnyRange) {
         std::uint64_t{196'000}, std::uint64_t{size - 1}, std::uint64_t{size}}) {
     for (const std::size_t length : {std::size_t{0}, std::size_t{1}, std::size_t{70'000}, size}) {
       if (offset + length > size) continue;
-      std::vector<std::byte> room(blob_read_room(offset, length));
+      std::vector<std::byte> room(shard_read_room(offset, length));
       auto read = executor.run((*reader)->read(offset, length, room));
       ASSERT_TRUE(read) << offset << " " << length;
       EXPECT_EQ(io::as_text(*read), bytes.substr(offset, length));
     }
   }
-  std::vector<std::byte> room(kBlobBlockBytes);
+  std::vector<std::byte> room(kShardBlockBytes);
   EXPECT_FALSE(executor.run((*reader)->read(size, 1, room)));
   EXPECT_FALSE(executor.run((*reader)->read(0, 70'000, room)));
 }
@@ -97,7 +98,7 @@ TEST_F(BlobTest, AnUnfinishedBlobHasNoName) {
   auto writer = executor.run(drive->create_blob(name));
   ASSERT_TRUE(writer);
   const std::string bytes = blob_bytes(name, 100'000);
-  must(executor.run((*writer)->append({io::as_bytes(bytes)})));
+  must(executor.run((*writer)->append({{io::as_bytes(bytes)}, {}})));
   auto open = executor.run(drive->open_blob(name));
   ASSERT_FALSE(open);
   EXPECT_EQ(open.code(), Code::not_found);
@@ -120,7 +121,7 @@ TEST_F(BlobTest, ATornFileIsNeverABlob) {
 }
 
 TEST_F(BlobTest, AFlippedBitInAnyBlockIsNoticed) {
-  const std::size_t size = 4 * kBlobBlockBytes + 100;
+  const std::size_t size = 4 * kShardBlockBytes + 100;
   must(write_blob(name, size));
   const std::string whole = file();
   // Within the data, the table and the trailer. The header's padding is no data.
@@ -136,29 +137,29 @@ TEST_F(BlobTest, AFlippedBitInAnyBlockIsNoticed) {
 }
 
 TEST_F(BlobTest, OnlyTheDamagedBlockIsLost) {
-  must(write_blob(name, 3 * kBlobBlockBytes));
+  must(write_blob(name, 3 * kShardBlockBytes));
   std::string damaged = file();
-  damaged[kBlobDataOffset + kBlobBlockBytes + 5] ^= 1;
+  damaged[kBlobDataOffset + kShardBlockBytes + 5] ^= 1;
   replace(damaged);
   auto reader = executor.run(drive->open_blob(name));
   ASSERT_TRUE(reader);
-  std::vector<std::byte> room(kBlobBlockBytes);
-  EXPECT_TRUE(executor.run((*reader)->read(0, kBlobBlockBytes, room)));
-  EXPECT_FALSE(executor.run((*reader)->read(kBlobBlockBytes, 10, room)));
-  EXPECT_TRUE(executor.run((*reader)->read(2 * kBlobBlockBytes, kBlobBlockBytes, room)));
+  std::vector<std::byte> room(kShardBlockBytes);
+  EXPECT_TRUE(executor.run((*reader)->read(0, kShardBlockBytes, room)));
+  EXPECT_FALSE(executor.run((*reader)->read(kShardBlockBytes, 10, room)));
+  EXPECT_TRUE(executor.run((*reader)->read(2 * kShardBlockBytes, kShardBlockBytes, room)));
 }
 
 TEST_F(BlobTest, BlocksAndBlobsThatChangedPlacesAreNoticed) {
-  must(write_blob(name, 2 * kBlobBlockBytes));
+  must(write_blob(name, 2 * kShardBlockBytes));
   std::string swapped = file();
-  const auto first = swapped.substr(kBlobDataOffset, kBlobBlockBytes);
-  swapped.replace(kBlobDataOffset, kBlobBlockBytes,
-                  swapped.substr(kBlobDataOffset + kBlobBlockBytes, kBlobBlockBytes));
-  swapped.replace(kBlobDataOffset + kBlobBlockBytes, kBlobBlockBytes, first);
+  const auto first = swapped.substr(kBlobDataOffset, kShardBlockBytes);
+  swapped.replace(kBlobDataOffset, kShardBlockBytes,
+                  swapped.substr(kBlobDataOffset + kShardBlockBytes, kShardBlockBytes));
+  swapped.replace(kBlobDataOffset + kShardBlockBytes, kShardBlockBytes, first);
   replace(swapped);
   EXPECT_FALSE(read_blob(name));
   const BlobName other{value_of(2), 2};
-  must(write_blob(other, 2 * kBlobBlockBytes));
+  must(write_blob(other, 2 * kShardBlockBytes));
   replace(*executor.run(files.read_file(blob_path(other))));
   EXPECT_FALSE(read_blob(name));
 }
@@ -208,7 +209,7 @@ TEST_F(BlobTest, AReaderKeepsAnUnlinkedBlob) {
   settle(a, s2);
   executor.run_until_idle();
   EXPECT_FALSE(exists(name));
-  std::vector<std::byte> room(blob_read_room(0, 100'000));
+  std::vector<std::byte> room(shard_read_room(0, 100'000));
   auto bytes = executor.run((*reader)->read(0, 100'000, room));
   ASSERT_TRUE(bytes);
   EXPECT_EQ(io::as_text(*bytes), blob_bytes(name, 100'000));
@@ -407,6 +408,33 @@ TEST_F(BlobTest, ARepairReplacesADamagedBlobInPlace) {
   EXPECT_EQ(*read_blob(name), blob_bytes(name, 1000));
 }
 
+// The sender's sums, where it has them, are what is kept: damage on the way here is noticed.
+TEST_F(BlobTest, SumsOfTheSenderMakeTheSameFile) {
+  const std::string bytes = blob_bytes(name, 200'000);
+  const auto write = [&](std::uint64_t error) {
+    auto writer = executor.run(drive->create_blob(name));
+    ASSERT_TRUE(writer);
+    std::uint64_t block = 0;
+    for (const auto& [at, end] : {std::pair{0u, 131'072u}, std::pair{131'072u, 200'000u}}) {
+      ShardBytes data;
+      for (std::size_t i = at; i < end; i += kShardBlockBytes) {
+        const std::size_t length = std::min<std::size_t>(end - i, kShardBlockBytes);
+        data.pieces.push_back(io::as_bytes(std::string_view(bytes).substr(i, length)));
+        data.sums.push_back(block_sum(name, block++, data.pieces.back()) + error);
+      }
+      must(executor.run((*writer)->append(std::move(data))));
+    }
+    must(executor.run((*writer)->finish()));
+  };
+  must(write_blob(name, bytes.size()));
+  const std::string expected = file();
+  write(0);
+  EXPECT_EQ(file(), expected);
+  EXPECT_EQ(*read_blob(name), bytes);
+  write(1);
+  EXPECT_EQ(read_blob(name).code(), Code::corrupt);
+}
+
 // -- inline shards
 
 // Small inline shards live in the index, larger ones in the shard log: all the same to everybody.
@@ -423,9 +451,18 @@ class InlineTest : public BlobTest, public ::testing::WithParamInterface<bool> {
                     {.kind = Kind::inline_, .data_id = value_of(data), .meta = std::move(meta)});
   }
   InlineShard shard(std::uint64_t data, const std::string& bytes) {
-    return {value_of(data), io::Slice::of(text(bytes))};
+    return {value_of(data), {io::Slice::of(text(bytes))}};
   }
   std::size_t segments() { return executor.run(files.list(path + "/log"))->size(); }
+  Result<std::string> read_range(std::uint64_t data, std::uint64_t offset, std::size_t length) {
+    auto reader = executor.run(drive->open_inline(value_of(data)));
+    if (!reader) return Error{std::move(reader.error())};
+    std::string room(shard_read_room(offset, length), '\0');
+    auto bytes =
+        executor.run((*reader)->read(offset, length, std::as_writable_bytes(std::span(room))));
+    if (!bytes) return Error{std::move(bytes.error())};
+    return std::string(io::as_text(*bytes));
+  }
   Result<std::string> read_back(std::uint64_t data) {
     auto slice = executor.run(drive->read_inline(value_of(data)));
     if (!slice) return Error{std::move(slice.error())};
@@ -447,8 +484,13 @@ TEST_P(InlineTest, IsReadWithItsRowAndGoesWithIt) {
   request.unit = a;
   request.want_inline = true;
   auto reply = executor.run(drive->read(request));
-  ASSERT_TRUE(reply && reply->inline_shard && *reply->inline_shard);
-  EXPECT_EQ(io::as_text((*reply->inline_shard)->bytes), text("hello"));
+  ASSERT_TRUE(reply);
+  ASSERT_EQ(reply->inline_shard.has_value(), !logged());  // a large one does not come along
+  if (!logged()) {
+    ASSERT_TRUE(*reply->inline_shard);
+    EXPECT_EQ(io::as_text((*reply->inline_shard)->bytes), text("hello"));
+  }
+  EXPECT_EQ(*read_back(1), text("hello"));
   const Stamp s3{2, s2.sequence};
   EXPECT_TRUE(accept(whole(a, s3, {inline_row(s3, 2)}), {shard(2, "world")}).held());
   settle(a, s3);
@@ -486,6 +528,27 @@ TEST_P(InlineTest, MissingShardsComeWithARepetitionOrAnInstall) {
   EXPECT_TRUE(reply->held());
   EXPECT_TRUE(inspect(b).missing.empty());
   EXPECT_TRUE(keys(Family::missing).empty());
+}
+
+TEST_P(InlineTest, AnOpenShardIsReadInRanges) {
+  EXPECT_EQ(executor.run(drive->open_inline(value_of(1))).code(), Code::not_found);
+  std::string bytes(logged() ? 3 * kShardBlockBytes + 777 : 9'000, '\0');
+  for (std::size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<char>(i * 7 + i / 251);
+  const Stamp s1 = next();
+  accept(whole(a, s1, {inline_row(s1, 1)}), {{value_of(1), {io::Slice::of(bytes)}}});
+  EXPECT_EQ(keys(family()).size(), 1u);
+  EXPECT_EQ(executor.run(drive->open_inline(value_of(1))).value()->size(), bytes.size());
+  for (int i = 0; i < 200; ++i) {
+    const std::size_t offset = random->next_u64() % bytes.size();
+    const std::size_t length = random->next_u64() % (bytes.size() - offset + 1);
+    const auto back = read_range(1, offset, length);
+    ASSERT_TRUE(back) << back.error().message;
+    ASSERT_TRUE(*back == bytes.substr(offset, length)) << offset << "+" << length;
+  }
+  EXPECT_EQ(read_range(1, bytes.size(), 1).code(), Code::invalid_argument);
+  auto reader = executor.run(drive->open_inline(value_of(1)));
+  std::vector<std::byte> small(10);
+  EXPECT_EQ(executor.run((*reader)->read(5, 11, small)).code(), Code::invalid_argument);
 }
 
 TEST_P(InlineTest, ADamagedShardIsNeverServedAndCanBeQuarantined) {
@@ -570,6 +633,71 @@ TEST_P(LoggedTest, WhatACrashLeftUnnamedIsGivenBackAtTheNextMount) {
   crash_losing_all();
   executor.run_until_idle();
   EXPECT_EQ(segments(), 0u);
+}
+
+TEST_P(LoggedTest, OnlyWhatTouchesADamagedBlockFails) {
+  const std::string bytes(3 * kShardBlockBytes, 'b');
+  const Stamp s1 = next();
+  accept(whole(a, s1, {inline_row(s1, 1)}), {{value_of(1), {io::Slice::of(bytes)}}});
+  auto names = executor.run(files.list(path + "/log"));
+  auto segment = executor.run(
+      files.open(path + "/log/" + names->at(0).name, io::FileSystem::Open::read_write));
+  must(executor.run((*segment)->write_at(kLogPage + kShardBlockBytes + 9, {io::as_bytes("x")})));
+  EXPECT_TRUE(read_range(1, 0, kShardBlockBytes));
+  EXPECT_TRUE(read_range(1, 2 * kShardBlockBytes, kShardBlockBytes));
+  EXPECT_EQ(read_range(1, 0, kShardBlockBytes + 1).code(), Code::corrupt);
+  EXPECT_EQ(read_range(1, kShardBlockBytes + 5'000, 1).code(), Code::corrupt);
+  EXPECT_EQ(read_back(1).code(), Code::corrupt);
+}
+
+// 7.5: what is open stays readable, whoever opens it after it went does not find it.
+TEST_P(LoggedTest, AnOpenShardStaysReadableWhenItIsReplaced) {
+  const Stamp s1 = next(), s2 = next();
+  accept(whole(a, s1, {inline_row(s1, 1)}), {shard(1, "one")});
+  settle(a, s1);
+  crash_losing_all();  // the next shard goes to another segment
+  promise(2);
+  auto reader = executor.run(drive->open_inline(value_of(1)));
+  ASSERT_TRUE(reader);
+  const Stamp s3{2, s2.sequence};
+  accept(whole(a, s3, {inline_row(s3, 2)}), {shard(2, "two")});
+  settle(a, s3);
+  executor.run_until_idle();
+  EXPECT_EQ(executor.run(drive->open_inline(value_of(1))).code(), Code::not_found);
+  std::vector<std::byte> room(kShardBlockBytes);
+  const auto bytes = executor.run((*reader)->read(0, 100, room));
+  ASSERT_TRUE(bytes);
+  EXPECT_EQ(io::as_text(*bytes), text("one").substr(0, 100));
+  EXPECT_EQ(segments(), 2u);
+  reader->reset();
+  const Stamp s4 = {2, s2.sequence + 1};
+  accept(whole(a, s4, {}, s3));  // the next that gives something back
+  settle(a, s4);
+  executor.run_until_idle();
+  EXPECT_EQ(segments(), 1u);
+}
+
+// Rows of version 1 have one checksum, of the whole shard.
+TEST_P(LoggedTest, ShardsOfVersionOneAreRead) {
+  const Stamp s1 = next();
+  accept(whole(a, s1, {inline_row(s1, 1)}), {shard(1, "old")});
+  const auto& logged = *disk.tables()[static_cast<std::size_t>(Family::logged)];
+  const auto place = decode_logged(logged.begin()->second)->place;
+  const std::string sum = inline_header(value_of(1), 0, io::as_bytes(text("old"))).substr(0, 8);
+  Writer old(30);
+  old.u8(1).u8(0).u64(place.segment).u64(place.offset).u32(place.bytes).raw(sum);
+  auto index = disk.open();
+  auto batch = index->batch();
+  batch->put(Family::logged, value_of(1).raw(), {old.view()});
+  must(index->write(*batch, true));
+  EXPECT_EQ(*read_back(1), text("old"));
+  EXPECT_EQ(*read_range(1, 1, 2), "ld");
+  auto names = executor.run(files.list(path + "/log"));
+  auto segment = executor.run(
+      files.open(path + "/log/" + names->at(0).name, io::FileSystem::Open::read_write));
+  must(executor.run((*segment)->write_at(kLogPage + 15'000, {io::as_bytes("x")})));
+  EXPECT_EQ(read_back(1).code(), Code::corrupt);
+  EXPECT_EQ(read_range(1, 1, 2).code(), Code::corrupt);
 }
 
 INSTANTIATE_TEST_SUITE_P(Kinds, LoggedTest, ::testing::Values(true),

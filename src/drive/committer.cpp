@@ -288,7 +288,7 @@ Committer::Works Committer::take_round(Works& works) {
     const bool free = room && (work->unit().empty() || used.insert(work->unit()).second);
     closed |= free && work->alone();
     if (free && work->rows() != nullptr)
-      for (const PreparedRow& row : work->rows()->rows) to_log += row.to_log.bytes.size();
+      for (const PreparedRow& row : work->rows()->rows) to_log += io::size_of(row.to_log);
     (free ? taken : rest).push_back(std::move(work));
   }
   works = std::move(rest);
@@ -299,11 +299,11 @@ Committer::Works Committer::take_round(Works& works) {
 // leave `works`; a failure of the disk ends the drive (R4).
 void Committer::log_shards(Works& works) {
   std::vector<PreparedRow*> rows;
-  std::vector<io::Slice> shards;
+  std::vector<io::Slices> shards;
   for (const auto& work : works) {
     if (work->rows() == nullptr) continue;
     for (PreparedRow& row : work->rows()->rows) {
-      if (row.to_log.bytes.empty()) continue;
+      if (row.to_log.empty()) continue;
       rows.push_back(&row);
       shards.push_back(std::exchange(row.to_log, {}));
     }

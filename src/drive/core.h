@@ -85,7 +85,7 @@ struct CoreParts {
   std::uint64_t reserve_bytes = 0;
   std::size_t open_files = 64;  // of shards, that are kept open
   // Inline shards from this size on are written to the shard log: the index would write them twice.
-  std::size_t logged_from = 16 * 1024;
+  std::size_t logged_from = kOpenedShardBytes;
   std::function<model::PartitionId(std::string_view lock_key)> partition_of{};
   std::shared_ptr<void> lock{};  // of the directory: let go after everything else
 };

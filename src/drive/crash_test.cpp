@@ -32,7 +32,7 @@ class CrashTest : public testing::DriveFixture,
     if (!writer) co_return false;
     const std::string bytes = blob_bytes(name, size);
     for (std::size_t at = 0; at < size; at += 40'000) {
-      std::vector<io::Bytes> pieces{io::as_bytes(std::string_view(bytes).substr(at, 40'000))};
+      ShardBytes pieces{{io::as_bytes(std::string_view(bytes).substr(at, 40'000))}, {}};
       auto appended = co_await (*writer)->append(std::move(pieces));
       if (!appended) co_return false;
     }
@@ -60,7 +60,7 @@ class CrashTest : public testing::DriveFixture,
         rows.push_back(make_row(s, s, {.kind = Kind::blob, .data_id = data}));
     } else if (kind < 8) {
       rows.push_back(make_row(s, s, {.kind = Kind::inline_, .data_id = data}));
-      if (roll(8) != 0) shards.push_back({data, io::Slice::of(inline_bytes(data))});
+      if (roll(8) != 0) shards.push_back({data, {io::Slice::of(inline_bytes(data))}});
     }
     MutateRequest request{fence(), 0, whole(unit, s, std::move(rows)), std::move(shards)};
     auto reply = co_await d->mutate(std::move(request));

@@ -152,9 +152,9 @@ Result<void> DataChanges::name_inline(const PreparedRow& row, std::uint8_t shard
     if (known) CAIRN_TRY(drop_inline(name.data_id));  // of a message before this one
     batch_.put(Family::logged, name.data_id.raw(), {encode_logged(*row.logged)});
   } else if (have) {
-    const auto& bytes = came->bytes.bytes;
+    const io::Slice whole = io::joined(came->pieces);
     batch_.put(Family::inline_data, name.data_id.raw(),
-               {inline_header(name.data_id, shard, bytes), as_text(bytes)});
+               {inline_header(name.data_id, shard, whole.bytes), as_text(whole.bytes)});
   } else if (known) {
     CAIRN_ASSIGN(const bool marked, is_marked(name));
     have = !marked;

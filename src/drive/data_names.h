@@ -21,7 +21,7 @@ struct PreparedRow {
   std::vector<BlobName> blobs{};  // that it names, as far as the message says
   // Its inline shard came along and goes to the shard log: the bytes until they are there, and
   // where that is from then on.
-  io::Slice to_log{};
+  io::Slices to_log{};
   std::optional<LoggedShard> logged{};
 };
 

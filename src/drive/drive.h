@@ -101,9 +101,27 @@ struct MissingShard {
   bool never_here = false;
 };
 
+// The shard of one data id; as a blob, a file of this drive.
+struct BlobName {
+  model::ValueId data_id{};
+  std::uint8_t shard = 0;
+  auto operator<=>(const BlobName&) const = default;
+};
+
+// Shards are checked in blocks of so many bytes; the last may be shorter.
+inline constexpr std::size_t kShardBlockBytes = 64 * 1024;
+// The checksum of a block (docs/format/blob.md).
+std::uint64_t block_sum(const BlobName& name, std::uint64_t block, io::Bytes bytes);
+
+// Inline shards of this size and more are not sent along with a record: whoever wants them opens
+// them, and reads what is needed.
+inline constexpr std::size_t kOpenedShardBytes = 16 * 1024;
+
 struct InlineShard {
   model::ValueId data_id{};
-  io::Slice bytes{};  // this drive's shard; the drive adds the checksum
+  // This drive's shard. All pieces but the last are whole blocks.
+  io::Slices pieces{};
+  std::vector<std::uint64_t> sums{};  // of its blocks, where the sender has them; else empty
 };
 
 struct MutateRequest {
@@ -202,7 +220,7 @@ struct ReadRequest {
   Select select = Select::latest;
   model::VersionId version{};
   bool want_parts = false;   // parts table of the selected row
-  bool want_inline = false;  // inline shard of the selected row, verified
+  bool want_inline = false;  // inline shard of the selected row, verified, if it is a small one
 };
 
 // The state as of the drive's head, pendings included. Two drives with the same head have the same
@@ -219,8 +237,9 @@ struct ReadReply {
   std::uint64_t row_count = 0;      // of all rows as of head
   std::optional<Row> null_row{};    // the "null" version, if there is one (whatever is selected)
   bool latest_is_selected = false;  // the selected row is the newest
-  std::optional<Result<io::Slice>>
-      inline_shard{};  // of rows[0] when asked and its data is inline: bytes, or why not
+  // Of rows[0] when asked and its data is inline: bytes, or why not. None as well where it is not
+  // sent along (kOpenedShardBytes).
+  std::optional<Result<io::Slice>> inline_shard{};
 };
 
 struct ScanRequest {
@@ -255,31 +274,30 @@ struct ScanReply {
   std::string resume{};    // where the next page begins, when not exhausted
 };
 
-// A blob file of this drive: the shard of one data id.
-struct BlobName {
-  model::ValueId data_id{};
-  std::uint8_t shard = 0;
-  auto operator<=>(const BlobName&) const = default;
+// Bytes of a shard, in order, and the sums of the blocks that they make up, where the sender has
+// them: then they begin with a block and end with one, or with the shard. (What is damaged on the
+// way here is so found when it is read.)
+struct ShardBytes {
+  std::vector<io::Bytes> pieces{};
+  std::vector<std::uint64_t> sums{};
 };
 
-// Appends one shard. Bytes are checked in blocks of kBlobBlockBytes when read. Not finished: the
+// Appends one shard. Bytes are checked in blocks of kShardBlockBytes when read. Not finished: the
 // file goes.
 class BlobWriter {
  public:
   virtual ~BlobWriter() = default;
-  // Appends; `data` stays alive until the task ends. One call at a time.
-  virtual io::Task<Result<void>> append(std::vector<io::Bytes> data) = 0;
+  // Appends; what `data` points to stays alive until the task ends. One call at a time.
+  virtual io::Task<Result<void>> append(ShardBytes data) = 0;
   // Footer, data sync, name made durable. After it the shard survives a crash (until a sweep finds
   // that nothing names it).
   virtual io::Task<Result<void>> finish() = 0;
 };
 
-inline constexpr std::size_t kBlobBlockBytes = 64 * 1024;
-
 // An open shard: its bytes stay readable also when the name goes (7.5).
-class BlobReader {
+class ShardReader {
  public:
-  virtual ~BlobReader() = default;
+  virtual ~ShardReader() = default;
   virtual std::uint64_t size() const = 0;  // bytes of the shard
   // Exactly `length` bytes at `offset`, every block they touch verified; corrupt if one fails.
   // `into` must have room for whole blocks: offset and length may be anything, the slice returned
@@ -288,12 +306,18 @@ class BlobReader {
                                            io::MutableBytes into) = 0;
 };
 // Room that read() needs for a range.
-constexpr std::size_t blob_read_room(std::uint64_t offset, std::size_t length) {
-  const std::uint64_t begin = offset / kBlobBlockBytes * kBlobBlockBytes;
+constexpr std::size_t shard_read_room(std::uint64_t offset, std::size_t length) {
+  const std::uint64_t begin = offset / kShardBlockBytes * kShardBlockBytes;
   const std::uint64_t end =
-      (offset + length + kBlobBlockBytes - 1) / kBlobBlockBytes * kBlobBlockBytes;
+      (offset + length + kShardBlockBytes - 1) / kShardBlockBytes * kShardBlockBytes;
   return static_cast<std::size_t>(end - begin);
 }
+
+// What a read of [offset, offset + length) of a shard of `size` bytes is refused for.
+Result<void> check_shard_read(std::uint64_t size, std::uint64_t offset, std::size_t length,
+                              io::MutableBytes into);
+// A shard that is in memory, verified.
+std::unique_ptr<ShardReader> open_in_memory(io::Slice shard);
 
 // An entry of the durable repair queue: a unit of which some member lacks something.
 struct RepairEntry {
@@ -335,8 +359,9 @@ class Drive {
   virtual io::Task<Result<SettleReplies>> settle_all(std::vector<SettleRequest> requests) = 0;
   // One of them.
   io::Task<Result<Refusal>> settle(Fence fence, model::UnitKey unit, Stamp stamp);
-  // Drops the head of an empty unit (6.3), synced with a batch soon: a head that a crash brings back
-  // is found again. The drive checks that it reports exactly `head`, settled, no rows, no pendings.
+  // Drops the head of an empty unit (6.3), synced with a batch soon: a head that a crash brings
+  // back is found again. The drive checks that it reports exactly `head`, settled, no rows, no
+  // pendings.
   virtual io::Task<Result<Refusal>> forget(Fence fence, model::UnitKey unit, Stamp head) = 0;
 
   // -- reads
@@ -350,12 +375,14 @@ class Drive {
   // `limit`.
   virtual io::Task<Result<std::vector<model::UnitKey>>> pending_units(std::string after,
                                                                       std::size_t limit) = 0;
-  // The inline shard of a data id, verified; not_found or corrupt.
+  // The inline shard of a data id, whole and verified; not_found or corrupt.
   virtual io::Task<Result<io::Slice>> read_inline(model::ValueId data_id) = 0;
+  // The same, to read some of its blocks; not_found. As it is here, it reads all and keeps it.
+  virtual io::Task<Result<std::unique_ptr<ShardReader>>> open_inline(model::ValueId data_id);
 
   // -- blobs
   virtual io::Task<Result<std::unique_ptr<BlobWriter>>> create_blob(BlobName name) = 0;
-  virtual io::Task<Result<std::unique_ptr<BlobReader>>> open_blob(
+  virtual io::Task<Result<std::unique_ptr<ShardReader>>> open_blob(
       BlobName name) = 0;  // not_found, corrupt
   // Removes a blob that nothing names (an aborted write). A blob that is named stays: no error.
   virtual io::Task<Result<void>> discard_blob(BlobName name) = 0;

@@ -19,6 +19,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     CAIRN_ASSERT(!event.unit.empty());
     return {};
   }));
+  if (const auto logged = decode_logged(text); logged && !logged->whole_sum)
+    CAIRN_ASSERT(encode_logged(*logged) == text);
   static_cast<void>(decode_partition(std::string_view("p\0\0\0\1", 5), text));
   static_cast<void>(decode_ref(text));
   static_cast<void>(decode_format(text));

@@ -2,13 +2,16 @@
 
 #include <cstring>
 
+#include "base/assert.h"
 #include "crypto/digest.h"
+#include "drive/blob_format.h"
 #include "drive/codec.h"
 
 namespace cairn::drive {
 namespace {
 
 constexpr std::uint8_t kVersion = 1;
+constexpr std::uint8_t kLoggedVersion = 2;
 constexpr std::size_t kStampBytes = 16;
 constexpr std::size_t kRowIdBytes = 2 * kStampBytes;
 constexpr std::size_t kUnitHeaderBytes = 9;  // kind, bucket id
@@ -231,16 +234,15 @@ Result<io::Slice> open_inline(const model::ValueId& data_id, io::Slice value) {
   return value;
 }
 
-LoggedShard logged_shard(const model::ValueId& data_id, std::uint8_t shard, io::Bytes bytes,
-                         const LogPlace& place) {
-  const char head[2] = {static_cast<char>(kVersion), static_cast<char>(shard)};
-  return {shard, place, inline_sum(data_id, {head, 2}, bytes)};
+LoggedShard logged_shard(std::uint8_t shard, const InlineShard& from) {
+  return {shard, {}, block_table({from.data_id, shard}, from.pieces, from.sums), std::nullopt};
 }
 
 std::string encode_logged(const LoggedShard& shard) {
-  Writer w(30);
-  w.u8(kVersion).u8(shard.shard).u64(shard.place.segment).u64(shard.place.offset);
-  w.u32(shard.place.bytes).u64(shard.sum);
+  CAIRN_ASSERT(!shard.whole_sum);
+  Writer w(22 + shard.sums.size());
+  w.u8(kLoggedVersion).u8(shard.shard).u64(shard.place.segment).u64(shard.place.offset);
+  w.u32(shard.place.bytes).raw(shard.sums);
   return w.take();
 }
 
@@ -252,15 +254,21 @@ Result<LoggedShard> decode_logged(std::string_view value) {
   shard.place.segment = d.u64();
   shard.place.offset = d.u64();
   shard.place.bytes = d.u32();
-  shard.sum = d.u64();
-  if (!d.ok() || !d.at_end() || version != kVersion || shard.place.bytes == 0)
-    return corrupt("logged shard");
+  if (version == kVersion)
+    shard.whole_sum = d.u64();
+  else
+    shard.sums = d.raw(static_cast<std::size_t>(blob_blocks(shard.place.bytes)) * kBlockSumBytes);
+  const bool known = version == kVersion || version == kLoggedVersion;
+  if (!d.ok() || !d.at_end() || !known || shard.place.bytes == 0) return corrupt("logged shard");
   return shard;
 }
 
-bool matches(const model::ValueId& data_id, const LoggedShard& shard, io::Bytes bytes) {
-  return bytes.size() == shard.place.bytes &&
-         logged_shard(data_id, shard.shard, bytes, shard.place).sum == shard.sum;
+bool matches(const model::ValueId& data_id, const LoggedShard& shard, std::uint64_t first,
+             io::Bytes bytes) {
+  if (!shard.whole_sum)
+    return !damaged_block({data_id, shard.shard}, shard.sums, first, bytes).has_value();
+  const char head[2] = {static_cast<char>(kVersion), static_cast<char>(shard.shard)};
+  return inline_sum(data_id, {head, 2}, bytes) == *shard.whole_sum;
 }
 
 std::uint64_t unit_hash(std::string_view unit) {

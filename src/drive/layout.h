@@ -117,7 +117,7 @@ inline constexpr std::size_t kInlineHeaderBytes = 10;
 std::string inline_header(const model::ValueId& data_id, std::uint8_t shard, io::Bytes bytes);
 Result<io::Slice> open_inline(const model::ValueId& data_id, io::Slice value);  // corrupt
 
-// -- logged: data id -> version ‖ shard ‖ segment ‖ offset ‖ bytes ‖ sum, as of an inline shard
+// -- logged: data id -> version ‖ shard ‖ segment ‖ offset ‖ bytes ‖ sums
 
 // Where in the shard log something is.
 struct LogPlace {
@@ -129,15 +129,19 @@ struct LogPlace {
 struct LoggedShard {
   std::uint8_t shard = 0;
   LogPlace place{};
-  std::uint64_t sum = 0;
+  std::string sums{};  // of its blocks, as those of a blob file
+  // Version 1: instead of them one of the whole, as of an inline shard.
+  std::optional<std::uint64_t> whole_sum{};
   bool operator==(const LoggedShard&) const = default;
 };
-LoggedShard logged_shard(const model::ValueId& data_id, std::uint8_t shard, io::Bytes bytes,
-                         const LogPlace& place);
-std::string encode_logged(const LoggedShard& shard);
+// Of a shard that is to be logged; the place is to come.
+LoggedShard logged_shard(std::uint8_t shard, const InlineShard& from);
+std::string encode_logged(const LoggedShard& shard);  // REQUIRES: not of version 1
 Result<LoggedShard> decode_logged(std::string_view value);
-// Whether `bytes` are the shard's.
-bool matches(const model::ValueId& data_id, const LoggedShard& shard, io::Bytes bytes);
+// Whether `bytes`, from block `first` on, are the shard's. REQUIRES: they end with a block; of
+// version 1 they are all of it.
+bool matches(const model::ValueId& data_id, const LoggedShard& shard, std::uint64_t first,
+             io::Bytes bytes);
 
 // -- refs: data id ‖ shard ‖ XXH3-64 of the unit key;  missing: data id ‖ shard
 

@@ -171,6 +171,38 @@ TEST(LayoutTest, TheBytesOfVersionOneAreFixed) {
             "fffffffffffffffefffffffffffffffdfffffffffffffffefffffffffffffffc");
 }
 
+TEST(LayoutTest, PlacesInTheShardLogRoundTrip) {
+  std::string bytes(3 * kShardBlockBytes - 5, 's');
+  bytes[0] = 't';
+  LoggedShard shard = logged_shard(2, {id(7), {io::Slice::of(bytes)}});
+  const std::size_t cut = 2 * kShardBlockBytes;
+  InlineShard other{id(7), {io::Slice::of(bytes.substr(0, cut)), io::Slice::of(bytes.substr(cut))}};
+  EXPECT_EQ(logged_shard(2, other), shard);
+  for (std::size_t at = 0; at < bytes.size(); at += kShardBlockBytes)
+    other.sums.push_back(
+        block_sum({id(7), 2}, at / kShardBlockBytes,
+                  io::as_bytes(std::string_view(bytes).substr(at, kShardBlockBytes))));
+  EXPECT_EQ(logged_shard(2, other), shard);
+  shard.place = {11, 4096, static_cast<std::uint32_t>(bytes.size())};
+  EXPECT_EQ(shard.sums.size(), 3 * 8u);
+  const std::string value = encode_logged(shard);
+  const auto back = decode_logged(value);
+  ASSERT_TRUE(back);
+  EXPECT_EQ(*back, shard);
+  EXPECT_TRUE(matches(id(7), *back, 0, io::as_bytes(bytes)));
+  EXPECT_TRUE(matches(id(7), *back, 2, io::as_bytes(bytes).subspan(2 * kShardBlockBytes)));
+  EXPECT_FALSE(matches(id(7), *back, 1, io::as_bytes(bytes).first(kShardBlockBytes)));
+  EXPECT_FALSE(matches(id(7), *back, 2, io::as_bytes(bytes).first(kShardBlockBytes - 5)));
+  EXPECT_FALSE(matches(id(8), *back, 0, io::as_bytes(bytes)));
+  EXPECT_FALSE(matches(id(7), *back, 0, io::as_bytes(bytes + std::string(6, 's'))));
+  for (std::size_t length = 0; length < value.size(); ++length)
+    EXPECT_FALSE(decode_logged(value.substr(0, length))) << length;
+  EXPECT_FALSE(decode_logged(value + "x"));
+  std::string newer = value;
+  newer[0] = 3;
+  EXPECT_FALSE(decode_logged(newer));
+}
+
 TEST(FormatTest, RoundTripsAndNoticesEdits) {
   Format f;
   f.drive.bytes[2] = 1;

@@ -54,12 +54,12 @@ io::Task<Result<void>> prepare_shards(std::shared_ptr<Core> core, PreparedRows* 
   for (PreparedRow& row : rows->rows) {
     if (row.info.kind != model::Record::DataKind::inline_) continue;
     const auto came = std::ranges::find(*shards, row.info.data_id, &InlineShard::data_id);
-    if (came == shards->end() || came->bytes.bytes.size() < core->logged_from) continue;
+    if (came == shards->end() || io::size_of(came->pieces) < core->logged_from) continue;
     auto room = co_await core->log->make_room();
     if (!room && room.code() == Code::slow_down) co_return room;  // short of descriptors, say
     if (!room) co_return write_error(*core, std::move(room.error()));
-    row.to_log = came->bytes;
-    row.logged = logged_shard(row.info.data_id, shard, came->bytes.bytes, LogPlace{});
+    row.to_log = came->pieces;
+    row.logged = logged_shard(shard, *came);
   }
   co_return Result<void>{};
 }
@@ -253,7 +253,7 @@ io::Task<Result<std::unique_ptr<BlobWriter>>> LocalDrive::create_blob(BlobName n
   co_return co_await drive::create_blob(core_, name);
 }
 
-io::Task<Result<std::unique_ptr<BlobReader>>> LocalDrive::open_blob(BlobName name) {
+io::Task<Result<std::unique_ptr<ShardReader>>> LocalDrive::open_blob(BlobName name) {
   if (core_->failed()) co_return core_->failure();
   co_return co_await drive::open_blob(core_, name);
 }

@@ -47,8 +47,9 @@ class LocalDrive final : public Drive {
   io::Task<Result<std::vector<model::UnitKey>>> pending_units(std::string after,
                                                               std::size_t limit) override;
   io::Task<Result<io::Slice>> read_inline(model::ValueId data_id) override;
+  io::Task<Result<std::unique_ptr<ShardReader>>> open_inline(model::ValueId data_id) override;
   io::Task<Result<std::unique_ptr<BlobWriter>>> create_blob(BlobName name) override;
-  io::Task<Result<std::unique_ptr<BlobReader>>> open_blob(BlobName name) override;
+  io::Task<Result<std::unique_ptr<ShardReader>>> open_blob(BlobName name) override;
   io::Task<Result<void>> discard_blob(BlobName name) override;
   io::Task<Result<void>> quarantine(BlobName name, bool is_inline) override;
   io::Task<Result<void>> repair_add(std::vector<model::UnitKey> units) override;

@@ -1,6 +1,7 @@
 // The reads of a local drive. What memory holds is answered on the caller's thread; what may need
 // the disk runs on the pool. A read is of one state of the unit: see mirror.h.
 #include "drive/blob_store.h"
+#include "drive/inline_shards.h"
 #include "drive/local_drive_impl.h"
 #include "drive/read_unit.h"
 #include "drive/works.h"
@@ -28,33 +29,11 @@ auto read_consistent(Core& core, const std::string& unit, Reads reads, F read)
   return read(*snapshot, UnitView::Known{std::make_shared<const Pendings>(std::move(pendings))});
 }
 
-Result<ReadReply> read_on(Core& core, const ReadRequest& request, Reads reads,
-                          std::optional<StoredShard>& logged) {
+Result<ReadReply> read_on(Core& core, const ReadRequest& request, Reads reads) {
   return read_consistent(core, request.unit.encoded(), reads,
                          [&](Reader& reader, UnitView::Known known) {
-                           return read_unit(reader, request, std::move(known), logged);
+                           return read_unit(reader, request, std::move(known));
                          });
-}
-
-// The bytes of a shard that the shard log has. Its place may be given back while it is read: then
-// it was removed, or is elsewhere, and that is no damage. REQUIRES: `shard` has a place there.
-io::Task<Result<io::Slice>> read_logged(std::shared_ptr<Core> core, StoredShard shard) {
-  for (;;) {
-    CAIRN_ASSERT(shard.logged.has_value());
-    const auto logged = *shard.logged;
-    auto bytes = co_await core->log->read(logged.place);
-    if (bytes && matches(shard.data_id, logged, bytes->bytes)) co_return bytes;
-    if (!bytes && bytes.code() != Code::not_found && bytes.code() != Code::corrupt) co_return bytes;
-    Core* const c = core.get();
-    auto now = co_await core->pool.run([c, id = shard.data_id] {
-      return find_inline_shard(*c->index->latest(Reads::blocking), id);
-    });
-    if (!now) co_return Error{std::move(now.error())};
-    if (!now->logged) co_return std::move(now->bytes);
-    if (now->logged == logged)
-      co_return Error{Code::corrupt, "logged shard " + shard.data_id.hex() + " is damaged"};
-    shard = std::move(*now);
-  }
 }
 
 Result<UnitState> inspect_on(Core& core, const model::UnitKey& unit, bool want_parts, Reads reads) {
@@ -121,20 +100,13 @@ io::Task<Result<ReadReply>> LocalDrive::read(ReadRequest request) {
     refused.promised = partition.promised;
     co_return refused;
   }
-  std::optional<StoredShard> logged;
-  auto reply = read_on(*core, request, Reads::cached, logged);
+  auto reply = read_on(*core, request, Reads::cached);
   if (!reply && needs_pool(reply.error())) {
     Core* const c = core.get();
-    auto read = co_await core->pool.run([c, r = std::move(request)] {
-      std::optional<StoredShard> found;
-      auto answer = read_on(*c, r, Reads::blocking, found);
-      return std::pair{std::move(answer), std::move(found)};
-    });
-    reply = std::move(read.first);
-    logged = std::move(read.second);
+    reply = co_await core->pool.run(
+        [c, r = std::move(request)] { return read_on(*c, r, Reads::blocking); });
   }
   if (!reply) co_return reply;
-  if (logged) reply->inline_shard = co_await read_logged(core, std::move(*logged));
   reply->map_epoch = partition.map_epoch;
   reply->promised = partition.promised;
   // Asked again after the read: rebuilding may have begun meanwhile, and then what was read counts
@@ -215,15 +187,13 @@ io::Task<Result<std::vector<model::UnitKey>>> LocalDrive::repair_list(std::strin
 io::Task<Result<io::Slice>> LocalDrive::read_inline(model::ValueId data_id) {
   const auto core = core_;
   if (core->failed()) co_return core->failure();
-  auto shard = find_inline_shard(*core->index->latest(Reads::cached), data_id);
-  if (!shard && needs_pool(shard.error())) {
-    Core* const c = core.get();
-    shard = co_await core->pool.run(
-        [c, data_id] { return find_inline_shard(*c->index->latest(Reads::blocking), data_id); });
-  }
-  if (!shard) co_return Error{std::move(shard.error())};
-  if (!shard->logged) co_return std::move(shard->bytes);
-  co_return co_await read_logged(core, std::move(*shard));
+  co_return co_await read_inline_shard(core, data_id);
+}
+
+io::Task<Result<std::unique_ptr<ShardReader>>> LocalDrive::open_inline(model::ValueId data_id) {
+  const auto core = core_;
+  if (core->failed()) co_return core->failure();
+  co_return co_await open_inline_shard(core, data_id);
 }
 
 io::Task<Result<Drive::Stats>> LocalDrive::stats() {

@@ -118,7 +118,8 @@ class LocalDriveTest : public ::testing::Test {
     if (brings)
       m->puts.push_back(make_row(s, s, {.kind = Kind::inline_, .data_id = value_of(data)}));
     MutateRequest request{fence(), 0, m, {}};
-    if (brings) request.inline_shards.push_back({value_of(data), io::Slice::of(std::move(bytes))});
+    if (brings)
+      request.inline_shards.push_back({value_of(data), {io::Slice::of(std::move(bytes))}});
     return request;
   }
   Result<ReadReply> read(const std::string& key) {
@@ -134,7 +135,7 @@ class LocalDriveTest : public ::testing::Test {
     auto writer = run(drive_->create_blob(name));
     if (!writer) return Error{std::move(writer.error())};
     const std::string bytes(size, 'x');
-    CAIRN_TRY(run((*writer)->append({io::as_bytes(bytes)})));
+    CAIRN_TRY(run((*writer)->append({{io::as_bytes(bytes)}, {}})));
     return run((*writer)->finish());
   }
 
@@ -358,7 +359,7 @@ TEST_F(LocalDriveTest, AReadErrorOfABlobIsThatReadsOnly) {
     if (op == FileOp::read) fault.error = Error{Code::io_error, "input/output error"};
     return fault;
   });
-  std::vector<std::byte> room(kBlobBlockBytes);
+  std::vector<std::byte> room(kShardBlockBytes);
   EXPECT_EQ(run((*reader)->read(0, 1000, room)).code(), Code::io_error);
   EXPECT_FALSE(drive_->failed());
   inject(nullptr);

@@ -72,7 +72,7 @@ class ModelTest : public testing::DriveFixture,
     const auto data = value_of(++data_ids_ << 8);  // a stamp may be used again, data never is
     std::string bytes = "data " + data.hex();
     if (data_ids_ % 3 == 0) bytes.resize(17'000);  // into the shard log
-    if (chance(70)) shards_.push_back({data, io::Slice::of(std::move(bytes))});
+    if (chance(70)) shards_.push_back({data, {io::Slice::of(std::move(bytes))}});
     return make_row(s, s, {.null_version = null_version, .kind = Kind::inline_, .data_id = data});
   }
   // The same version with other metadata.

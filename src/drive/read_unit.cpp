@@ -55,10 +55,8 @@ Result<StoredShard> find_inline_shard(Reader& reader, const model::ValueId& data
   return out;
 }
 
-Result<ReadReply> read_unit(Reader& reader, const ReadRequest& request, UnitView::Known known,
-                            std::optional<StoredShard>& logged) {
+Result<ReadReply> read_unit(Reader& reader, const ReadRequest& request, UnitView::Known known) {
   ReadReply reply;
-  logged.reset();
   CAIRN_ASSIGN(UnitView view, UnitView::load(reader, request.unit.encoded(), std::move(known)));
   reply.head = view.head();
   reply.settled = view.pendings().empty() && reply.head.has_value();
@@ -85,12 +83,10 @@ Result<ReadReply> read_unit(Reader& reader, const ReadRequest& request, UnitView
     if (request.want_inline && i == 0 && info.kind == model::Record::DataKind::inline_) {
       auto shard = find_inline_shard(reader, info.data_id);
       if (!shard && shard.code() == Code::unavailable) return Error{std::move(shard.error())};
-      if (shard && shard->logged)
-        logged = std::move(*shard);
-      else if (shard)
-        reply.inline_shard = std::move(shard->bytes);
-      else
+      if (!shard)
         reply.inline_shard = Error{std::move(shard.error())};
+      else if (!shard->logged)
+        reply.inline_shard = std::move(shard->bytes);
     }
   }
   return reply;

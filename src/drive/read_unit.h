@@ -20,10 +20,8 @@ struct StoredShard {
 // not_found, corrupt.
 Result<StoredShard> find_inline_shard(Reader& reader, const model::ValueId& data_id);
 
-// Fills head, rows and what the request asks for; not what depends on the partition. An inline
-// shard that the shard log has is set in `logged` and not in the reply.
-Result<ReadReply> read_unit(Reader& reader, const ReadRequest& request, UnitView::Known known,
-                            std::optional<StoredShard>& logged);
+// Fills head, rows and what the request asks for; not what depends on the partition.
+Result<ReadReply> read_unit(Reader& reader, const ReadRequest& request, UnitView::Known known);
 
 // Over a snapshot; `pendings`: all that it holds (load_pendings).
 Result<ScanReply> scan_units(Reader& reader, const ScanRequest& request,

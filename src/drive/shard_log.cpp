@@ -65,6 +65,15 @@ void ShardLog::Segment::mark(const LogPlace& place, bool in_use) {
   }
 }
 
+bool ShardLog::Segment::in_use(const LogPlace& place) const {
+  const std::uint64_t first = place.offset / kLogPage;
+  const std::uint64_t end = first + pages_of(place.bytes);
+  if (end > pages.size()) return false;
+  for (std::uint64_t page = first; page < end; ++page)
+    if (!pages[page]) return false;
+  return true;
+}
+
 std::string ShardLog::path_of(std::uint64_t number) const {
   Writer w(8);
   w.u64(number);
@@ -129,7 +138,7 @@ io::Task<Result<void>> ShardLog::next_segment() {
   co_return Result<void>{};
 }
 
-Result<std::vector<LogPlace>> ShardLog::append(const std::vector<io::Slice>& shards) {
+Result<std::vector<LogPlace>> ShardLog::append(const std::vector<io::Slices>& shards) {
   std::vector<LogPlace> places;
   std::shared_ptr<io::File> file;
   std::uint64_t begin = 0;
@@ -144,8 +153,8 @@ Result<std::vector<LogPlace>> ShardLog::append(const std::vector<io::Slice>& sha
     file = tail_.file;
     begin = tail_.end;
     Segment& segment = segments_[tail_.number];
-    for (const io::Slice& shard : shards) {
-      const std::size_t bytes = shard.bytes.size();
+    for (const io::Slices& shard : shards) {
+      const std::size_t bytes = io::size_of(shard);
       CAIRN_ASSERT(bytes > 0);
       places.push_back({tail_.number, tail_.end, static_cast<std::uint32_t>(bytes)});
       segment.mark(places.back(), true);
@@ -169,28 +178,32 @@ Result<std::vector<LogPlace>> ShardLog::append(const std::vector<io::Slice>& sha
 
 // The shards, each filled up to whole pages. What lies on page boundaries in memory goes to the
 // disk from there.
-std::vector<io::Bytes> ShardLog::pieces_of(const std::vector<io::Slice>& shards) {
-  const auto in_place = [](io::Bytes shard) {
-    const bool aligned = reinterpret_cast<std::uintptr_t>(shard.data()) % kLogPage == 0;
-    return aligned ? shard.first(shard.size() / kLogPage * kLogPage) : io::Bytes{};
+std::vector<io::Bytes> ShardLog::pieces_of(const std::vector<io::Slices>& shards) {
+  const auto in_place = [](io::Bytes piece) {
+    const bool aligned = reinterpret_cast<std::uintptr_t>(piece.data()) % kLogPage == 0;
+    return aligned ? piece.first(piece.size() / kLogPage * kLogPage) : io::Bytes{};
   };
   std::size_t copied = 0;
-  for (const io::Slice& shard : shards)
-    copied += pages_of(shard.bytes.size() - in_place(shard.bytes).size()) * kLogPage;
+  for (const io::Slices& shard : shards)
+    for (const io::Slice& piece : shard)
+      copied += pages_of(piece.bytes.size() - in_place(piece.bytes).size()) * kLogPage;
   room_.reserve(copied);
-  std::vector<io::Bytes> pieces;
+  std::vector<io::Bytes> out;
   std::byte* at = room_.at;
-  for (const io::Slice& shard : shards) {
-    const io::Bytes front = in_place(shard.bytes), rest = shard.bytes.subspan(front.size());
-    if (!front.empty()) pieces.push_back(front);
-    if (rest.empty()) continue;
-    const std::size_t whole = pages_of(rest.size()) * kLogPage;
-    std::memcpy(at, rest.data(), rest.size());
-    std::memset(at + rest.size(), 0, whole - rest.size());
-    pieces.emplace_back(at, whole);
-    at += whole;
+  for (const io::Slices& shard : shards) {
+    for (const io::Slice& piece : shard) {
+      const io::Bytes front = in_place(piece.bytes), rest = piece.bytes.subspan(front.size());
+      if (!front.empty()) out.push_back(front);
+      if (rest.empty()) continue;
+      CAIRN_ASSERT(&piece == &shard.back() || rest.size() % kLogPage == 0);
+      const std::size_t whole = pages_of(rest.size()) * kLogPage;
+      std::memcpy(at, rest.data(), rest.size());
+      std::memset(at + rest.size(), 0, whole - rest.size());
+      out.emplace_back(at, whole);
+      at += whole;
+    }
   }
-  return pieces;
+  return out;
 }
 
 // -- reading
@@ -218,14 +231,36 @@ io::Task<Result<std::shared_ptr<io::File>>> ShardLog::open_segment(std::uint64_t
   co_return file;
 }
 
-io::Task<Result<io::Slice>> ShardLog::read(LogPlace place) {
-  CAIRN_CO_ASSIGN(const std::shared_ptr<io::File> file, co_await open_segment(place.segment));
-  const auto memory = std::make_shared_for_overwrite<std::byte[]>(place.bytes);
-  const io::MutableBytes into(memory.get(), place.bytes);
-  CAIRN_CO_ASSIGN(const std::size_t got, co_await file->read_at(place.offset, into));
+io::Task<Result<std::shared_ptr<const ShardLog::Opened>>> ShardLog::open(LogPlace place) {
+  {
+    std::lock_guard lock(mutex_);
+    const auto found = segments_.find(place.segment);
+    // Of a segment that is not counted yet nothing is given back before it is.
+    const bool there =
+        found != segments_.end() && (!found->second.counted || found->second.in_use(place));
+    if (!there) co_return Error{Code::not_found, "the shard log has nothing at this place"};
+    ++found->second.opened;
+  }
+  const std::shared_ptr<Opened> opened(new Opened(shared_from_this(), place));
+  CAIRN_CO_ASSIGN(opened->file_, co_await open_segment(place.segment));
+  co_return opened;
+}
+
+ShardLog::Opened::~Opened() {
+  std::lock_guard lock(log_->mutex_);
+  const auto found = log_->segments_.find(place_.segment);
+  CAIRN_ASSERT(found != log_->segments_.end() && found->second.opened > 0);
+  Segment& segment = found->second;
+  if (--segment.opened == 0 && std::exchange(segment.look_again, false))
+    log_->left_.push_back(place_.segment);  // for the next that gives something back
+}
+
+io::Task<Result<void>> ShardLog::Opened::read(std::uint64_t offset, io::MutableBytes into) const {
+  CAIRN_ASSERT(offset + into.size() <= place_.bytes);
+  CAIRN_CO_ASSIGN(const std::size_t got, co_await file_->read_at(place_.offset + offset, into));
   if (got != into.size())
     co_return Error{Code::corrupt, "the shard log is shorter than the index says"};
-  co_return io::Slice{memory, into};
+  co_return Result<void>{};
 }
 
 // -- giving back
@@ -276,6 +311,12 @@ io::Task<void> ShardLog::give_back(std::uint64_t number, bool all_runs) {
     const auto found = segments_.find(number);
     if (found == segments_.end() || !found->second.counted) co_return;
     Segment& segment = found->second;
+    if (segment.opened > 0) {
+      segment.look_again = true;
+      segment.all_runs = segment.all_runs || all_runs;
+      co_return;
+    }
+    all_runs = std::exchange(segment.all_runs, false) || all_runs;
     remove = segment.used == 0 && number != tail_.number && number != fresh_.number;
     pages = std::max<std::uint64_t>(segment.pages.size(), 1);
     if (remove) {

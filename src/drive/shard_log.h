@@ -4,8 +4,9 @@
 // each one is.
 //
 // Order: an append is durable before the row that names it is committed; a crash between leaves
-// bytes that nothing names. A place is given back after the loss of its name is synced. What a
-// crash kept from being given back, the next mount finds.
+// bytes that nothing names. A place is given back after the loss of its name is synced, and after
+// whoever has it open is done with it. What a crash kept from being given back, the next mount
+// finds.
 //
 // Threads: append() from one thread, which may block; everything else from any executor. Lifetime:
 // shared; what is in flight keeps it.
@@ -49,10 +50,28 @@ class ShardLog : public std::enable_shared_from_this<ShardLog> {
   // Durable when it returns: where each shard is, in their order. None is empty. An error of the
   // disk but no_space ends the drive (the caller sees to it); a place that was not returned is
   // never named.
-  Result<std::vector<LogPlace>> append(const std::vector<io::Slice>& shards);
-  // The bytes as they are: whoever asked compares checksums. not_found: there is no such segment;
-  // corrupt: it is shorter.
-  io::Task<Result<io::Slice>> read(LogPlace place);
+  Result<std::vector<LogPlace>> append(const std::vector<io::Slices>& shards);
+  // A place that is read: its bytes stay what they are also when it is released (7.5).
+  class Opened {
+   public:
+    ~Opened();
+    Opened(const Opened&) = delete;
+    Opened& operator=(const Opened&) = delete;
+    const LogPlace& place() const { return place_; }
+    // The bytes from `offset` on, as they are: whoever asked compares checksums. corrupt: the
+    // segment is shorter. REQUIRES: `into` ends within the place.
+    io::Task<Result<void>> read(std::uint64_t offset, io::MutableBytes into) const;
+
+   private:
+    friend class ShardLog;
+    Opened(std::shared_ptr<ShardLog> log, const LogPlace& place)
+        : log_(std::move(log)), place_(place) {}
+    std::shared_ptr<ShardLog> log_;
+    LogPlace place_;
+    std::shared_ptr<io::File> file_{};
+  };
+  // not_found: it was released, or there is no such segment.
+  io::Task<Result<std::shared_ptr<const Opened>>> open(LogPlace place);
   // Of pages that are in use; of segments that are not counted yet, what take() said.
   std::uint64_t bytes_in_use();
   // Named by nothing any more, and that is synced.
@@ -65,7 +84,11 @@ class ShardLog : public std::enable_shared_from_this<ShardLog> {
     bool counted = true;        // pages are right: of an old segment once reclaim() was here
     std::vector<LogPlace> freed{};
     std::uint64_t freed_bytes = 0;  // not given back yet
+    unsigned opened = 0;            // places of it that are being read: nothing is given back
+    bool look_again = false;        // something would have been given back meanwhile
+    bool all_runs = false;          // ... all that is not in use
     void mark(const LogPlace& place, bool in_use);
+    bool in_use(const LogPlace& place) const;
   };
   struct OpenFile {
     std::shared_ptr<io::File> file;
@@ -87,7 +110,7 @@ class ShardLog : public std::enable_shared_from_this<ShardLog> {
   bool has_room();
   io::Task<Result<void>> next_segment();
   io::Task<void> give_back_left();
-  std::vector<io::Bytes> pieces_of(const std::vector<io::Slice>& shards);
+  std::vector<io::Bytes> pieces_of(const std::vector<io::Slices>& shards);
   io::Task<Result<std::shared_ptr<io::File>>> open_segment(std::uint64_t number);
   io::Task<void> give_back(std::uint64_t number, bool all_runs);
   std::string path_of(std::uint64_t number) const;

@@ -34,18 +34,33 @@ class ShardLogTest : public ::testing::Test {
     return places.empty() ? LogPlace{} : places[0];
   }
   std::vector<LogPlace> append_all(const std::vector<std::string>& all) {
-    std::vector<io::Slice> shards;
+    std::vector<io::Slices> shards;
     for (const auto& bytes : all) {
       EXPECT_TRUE(executor.run(log->make_room()));
-      shards.push_back(io::Slice::of(bytes));
+      shards.push_back({io::Slice::of(bytes)});
     }
     auto places = log->append(shards);
     EXPECT_TRUE(places) << places.error().message;
     return places ? *places : std::vector<LogPlace>{};
   }
   std::string read(const LogPlace& place) {
-    auto bytes = executor.run(log->read(place));
-    return bytes ? std::string(io::as_text(bytes->bytes)) : std::string(bytes.error().message);
+    auto opened = executor.run(log->open(place));
+    if (!opened) return std::string(opened.error().message);
+    std::string bytes(place.bytes, '\0');
+    auto read = executor.run((*opened)->read(0, std::as_writable_bytes(std::span(bytes))));
+    return read ? bytes : std::string(read.error().message);
+  }
+  // What lies there, whether it is in use or not.
+  std::string on_disk(const LogPlace& place) {
+    char name[32];
+    std::snprintf(name, sizeof name, "/d/log/%016llx.seg",
+                  static_cast<unsigned long long>(place.segment));
+    auto file = executor.run(files.open(name, io::FileSystem::Open::read));
+    if (!file) return std::string(file.error().message);
+    std::string bytes(place.bytes, '\0');
+    auto read =
+        executor.run((*file)->read_at(place.offset, std::as_writable_bytes(std::span(bytes))));
+    return read ? bytes : std::string(read.error().message);
   }
   void release(std::vector<LogPlace> places) {
     struct Local {
@@ -83,8 +98,16 @@ TEST_F(ShardLogTest, WhatIsAppendedIsReadAndSurvivesAPowerCut) {
   files.power_cut_losing_all();
   open({});
   for (const auto& [place, content] : all) EXPECT_TRUE(read(place) == content);
-  EXPECT_EQ(executor.run(log->read({99, kLogPage, 10})).code(), Code::not_found);
-  EXPECT_EQ(executor.run(log->read({1, 100 * kLogPage, 10'000'000})).code(), Code::corrupt);
+  const auto& [large, content] = all.back();
+  std::string room(1000, '\0');
+  const auto into = std::as_writable_bytes(std::span(room));
+  const auto opened = executor.run(log->open(large)).value();
+  EXPECT_TRUE(executor.run(opened->read(123'456, into)));
+  EXPECT_TRUE(room == content.substr(123'456, 1000));
+  EXPECT_EQ(executor.run(log->open({99, kLogPage, 1000})).code(), Code::not_found);
+  // A segment that is not counted yet may hold anything.
+  const auto beyond = executor.run(log->open({1, 100 * kLogPage, 10'000'000})).value();
+  EXPECT_EQ(executor.run(beyond->read(9'999'000, into)).code(), Code::corrupt);
 }
 
 TEST_F(ShardLogTest, WhatWaitsTogetherSharesASync) {
@@ -114,18 +137,22 @@ TEST_F(ShardLogTest, ShardsOnPageBoundariesAndNot) {
                                           [](const void* p) { std::free(const_cast<void*>(p)); });
   const std::string content = text(kBytes, 'p');
   std::memcpy(memory, content.data(), kBytes);
-  std::vector<io::Slice> shards;
+  std::vector<io::Slices> shards;
   std::size_t at = 0;
   for (const std::size_t bytes : {kLogPage, std::size_t{1}, 3 * kLogPage + 7, 2 * kLogPage,
                                   5 * kLogPage - 1, kLogPage / 2, kLogPage}) {
-    shards.push_back({owner, io::Bytes(memory + at, bytes)});
+    shards.push_back({{owner, io::Bytes(memory + at, bytes)}});
     at += shards.size() % 2 == 0 ? bytes : (bytes + kLogPage - 1) / kLogPage * kLogPage;
   }
+  // One whose pieces lie scattered.
+  shards.push_back({{owner, io::Bytes(memory + 20 * kLogPage, 16 * kLogPage)},
+                    {owner, io::Bytes(memory + 3, 16 * kLogPage)},
+                    {owner, io::Bytes(memory + 7 * kLogPage, 2 * kLogPage + 9)}});
   ASSERT_TRUE(executor.run(log->make_room()));
   const auto places = log->append(shards);
   ASSERT_TRUE(places);
   for (std::size_t i = 0; i < shards.size(); ++i)
-    EXPECT_TRUE(read((*places)[i]) == io::as_text(shards[i].bytes)) << i;
+    EXPECT_TRUE(read((*places)[i]) == io::as_text(io::joined(shards[i]).bytes)) << i;
 }
 
 TEST_F(ShardLogTest, AFullSegmentGoesWhenNothingOfItIsNamed) {
@@ -151,12 +178,68 @@ TEST_F(ShardLogTest, WhatIsFreedInAUsedSegmentIsCutOut) {
   const LogPlace a = append(text(4 * kLogPage, 'a')), b = append(text(4 * kLogPage, 'b')),
                  c = append(text(100, 'c')), d = append(text(4 * kLogPage, 'd'));
   release({a});
-  EXPECT_TRUE(read(a) == text(4 * kLogPage, 'a'));  // not worth it yet
+  EXPECT_EQ(executor.run(log->open(a)).code(), Code::not_found);
+  EXPECT_TRUE(on_disk(a) == text(4 * kLogPage, 'a'));  // not worth it yet
   release({d});
-  EXPECT_EQ(read(a), std::string(4 * kLogPage, '\0'));
-  EXPECT_EQ(read(d), std::string(4 * kLogPage, '\0'));
+  EXPECT_EQ(on_disk(a), std::string(4 * kLogPage, '\0'));
+  EXPECT_EQ(on_disk(d), std::string(4 * kLogPage, '\0'));
   EXPECT_TRUE(read(b) == text(4 * kLogPage, 'b'));
   EXPECT_TRUE(read(c) == text(100, 'c'));
+}
+
+// A body that is being sent stays what it was when its version is replaced (7.5).
+TEST_F(ShardLogTest, WhatIsOpenStaysReadableUntilItIsClosed) {
+  open({.segment_bytes = 20 * kLogPage, .give_back_bytes = kLogPage});
+  std::vector<LogPlace> places;
+  for (int i = 0; i < 5; ++i) places.push_back(append(text(4 * kLogPage, 'a' + i)));
+  const LogPlace next = append(text(4 * kLogPage, 'n'));
+  ASSERT_NE(next.segment, places[0].segment);
+  auto first = executor.run(log->open(places[0])).value();
+  auto second = executor.run(log->open(places[1])).value();
+  const auto still = [&](const auto& opened, char c) {
+    std::string bytes(4 * kLogPage, '\0');
+    EXPECT_TRUE(executor.run(opened->read(0, std::as_writable_bytes(std::span(bytes)))));
+    return bytes == text(4 * kLogPage, c);
+  };
+  release({places[0], places[2]});
+  EXPECT_TRUE(still(first, 'a'));
+  EXPECT_TRUE(on_disk(places[2]) == text(4 * kLogPage, 'c'));  // the whole segment waits
+  EXPECT_EQ(executor.run(log->open(places[0])).code(), Code::not_found);
+  first.reset();
+  EXPECT_TRUE(still(second, 'b'));
+  second.reset();
+  release({});
+  EXPECT_EQ(on_disk(places[0]), std::string(4 * kLogPage, '\0'));
+  EXPECT_EQ(on_disk(places[2]), std::string(4 * kLogPage, '\0'));
+  EXPECT_TRUE(read(places[1]) == text(4 * kLogPage, 'b'));
+  // One of which nothing is left stays as well, and then goes.
+  second = executor.run(log->open(places[1])).value();
+  release({places[1], places[3], places[4]});
+  EXPECT_EQ(segments(), 2u);
+  EXPECT_TRUE(still(second, 'b'));
+  second.reset();
+  release({});
+  EXPECT_EQ(segments(), 1u);
+  EXPECT_TRUE(read(next) == text(4 * kLogPage, 'n'));
+}
+
+// Opened before a mount's count was made, released and counted meanwhile.
+TEST_F(ShardLogTest, TheCountOfAMountWaitsForWhatIsOpen) {
+  const LogPlace a = append(text(4 * kLogPage, 'a')), b = append(text(4 * kLogPage, 'b'));
+  open({});
+  log->take(a);
+  log->take(b);
+  auto opened = executor.run(log->open(a)).value();
+  release({a});
+  reclaim();
+  std::string bytes(a.bytes, '\0');
+  EXPECT_TRUE(executor.run(opened->read(0, std::as_writable_bytes(std::span(bytes)))));
+  EXPECT_TRUE(bytes == text(4 * kLogPage, 'a'));
+  EXPECT_EQ(executor.run(log->open(a)).code(), Code::not_found);
+  opened.reset();
+  release({});
+  EXPECT_EQ(on_disk(a), std::string(4 * kLogPage, '\0'));
+  EXPECT_TRUE(read(b) == text(4 * kLogPage, 'b'));
 }
 
 TEST_F(ShardLogTest, AMountGivesBackWhatNothingNames) {
@@ -173,8 +256,8 @@ TEST_F(ShardLogTest, AMountGivesBackWhatNothingNames) {
   reclaim();
   EXPECT_EQ(segments(), 2u);  // the second old one held nothing
   EXPECT_TRUE(read(places[1]) == text(3 * kLogPage, 'a'));
-  EXPECT_EQ(read(places[0]), std::string(3 * kLogPage, '\0'));
-  EXPECT_EQ(read(places[4]), std::string(3 * kLogPage, '\0'));
+  EXPECT_EQ(on_disk(places[0]), std::string(3 * kLogPage, '\0'));
+  EXPECT_EQ(on_disk(places[4]), std::string(3 * kLogPage, '\0'));
   EXPECT_TRUE(read(fresh) == text(100, 'f'));
   release({places[4]});  // said again by whoever saw it go after the snapshot
   EXPECT_TRUE(read(places[1]) == text(3 * kLogPage, 'a'));
@@ -185,9 +268,9 @@ TEST_F(ShardLogTest, AMountGivesBackWhatNothingNames) {
 TEST_F(ShardLogTest, AfterAFailedWriteNothingIsAppendedBehindIt) {
   const LogPlace before = append("before");
   files.lose_power_after(0);
-  EXPECT_FALSE(log->append({io::Slice::of("lost")}));
+  EXPECT_FALSE(log->append({{io::Slice::of("lost")}}));
   // There is no segment until there is room for one.
-  EXPECT_EQ(log->append({io::Slice::of("nor this")}).code(), Code::no_space);
+  EXPECT_EQ(log->append({{io::Slice::of("nor this")}}).code(), Code::no_space);
   files.power_cut_losing_all();
   EXPECT_EQ(log->bytes_in_use(), kLogPage);  // what was lost is in nobody's way
   const LogPlace after = append("after");

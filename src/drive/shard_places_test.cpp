@@ -39,7 +39,7 @@ TEST_F(ShardPlacesTest, PlacesInTheShardLogAreInUseAsLongAsTheyAreNamed) {
     std::vector<InlineShard> shards;
     if (roll(5) != 0) {
       rows.push_back(make_row(s, s, {.kind = Kind::inline_, .data_id = data}));
-      shards.push_back({data, io::Slice::of(std::string(16'384 + roll(9'000), 's'))});
+      shards.push_back({data, {io::Slice::of(std::string(16'384 + roll(9'000), 's'))}});
     }
     std::optional<Stamp> base;
     if (last.contains(key) && roll(4) != 0) base = last[key];
@@ -70,7 +70,7 @@ TEST_F(ShardPlacesTest, PlacesInTheShardLogAreInUseAsLongAsTheyAreNamed) {
   };
   const auto shard = [&](Stamp at) {
     return std::vector<InlineShard>{
-        {value_of(at.sequence), io::Slice::of(std::string(20'000, 'x'))}};
+        {value_of(at.sequence), {io::Slice::of(std::string(20'000, 'x'))}}};
   };
   accept(whole(unit_of("new"), s, {row(s)}), shard(s));
   check("one");

@@ -27,12 +27,13 @@ io::Task<Result<void>> expect_end(io::ByteSource& body) {
 // Reads until `room` is full or the body has ended; how much there was.
 io::Task<Result<std::size_t>> fill_room(io::MutableBytes room, io::ByteSource& body,
                                         std::uint64_t before, std::uint64_t limit,
-                                        BodyHasher& hasher) {
+                                        BodyHasher& hasher, store::DataWriter& writer) {
   std::size_t filled = 0;
   while (filled < room.size()) {
     CAIRN_CO_ASSIGN(const std::size_t got, co_await body.read(room.subspan(filled)));
     if (got == 0) break;
     hasher.update(room.subspan(filled, got));
+    writer.arrived(got);
     filled += got;
     if (before + filled > limit) co_return entity_too_large(before + filled, limit);
   }
@@ -51,7 +52,8 @@ io::Task<Result<void>> fill(store::DataWriter& writer, io::ByteSource& body,
     if (size)
       room =
           room.first(static_cast<std::size_t>(std::min<std::uint64_t>(room.size(), *size - total)));
-    CAIRN_CO_ASSIGN(const std::size_t filled, co_await fill_room(room, body, total, limit, hasher));
+    CAIRN_CO_ASSIGN(const std::size_t filled,
+                    co_await fill_room(room, body, total, limit, hasher, writer));
     total += filled;
     if (filled < room.size() && size) co_return incomplete_body();
     if (filled > 0) {

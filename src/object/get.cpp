@@ -7,8 +7,9 @@
 namespace cairn::object {
 namespace {
 
-// Overwritten between looking up and opening: look again, this often (protocol.md 4.3).
-constexpr int kLookups = 3;
+// Overwritten between looking up and opening: look again, this often (protocol.md 4.3). A key that
+// is written again and again loses a race now and then.
+constexpr int kLookups = 8;
 
 Error no_such_part(std::uint32_t asked, std::uint32_t count) {
   return {

@@ -5,7 +5,7 @@
 namespace cairn::object {
 namespace {
 
-constexpr int kLookups = 3;  // as in get.cpp
+constexpr int kLookups = 8;  // as in get.cpp
 
 Result<Span> source_span(const std::optional<ByteRange>& range, std::uint64_t size) {
   if (!range) return Span{0, size, false};

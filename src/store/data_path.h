@@ -20,7 +20,7 @@ namespace cairn::store {
 
 struct DataOptions {
   std::uint32_t chunk_bytes = 64 * 1024;
-  std::size_t inline_max_bytes = 512 * 1024;
+  std::size_t inline_max_bytes = 1024 * 1024;
   std::size_t write_batch_bytes = 1 << 20;  // data encoded and sent at once
   unsigned write_batches_ahead = 2;         // sent and not yet written, beside the one that fills
   std::size_t read_batch_bytes = 1 << 20;   // data read at once

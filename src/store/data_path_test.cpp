@@ -47,6 +47,47 @@ TEST_P(EveryProfile, WhatIsWrittenIsReadBackAtEverySize) {
   }
 }
 
+// Sums that are sent along are those of the blocks of what is sent along.
+TEST_P(EveryProfile, SumsThatComeWithShardsAreThoseOfTheirBlocks) {
+  const auto check = [](const drive::BlobName& name, std::string_view bytes,
+                        const std::vector<std::uint64_t>& sums, bool expected) {
+    ASSERT_EQ(!sums.empty(), expected);
+    for (std::size_t block = 0; block < sums.size(); ++block) {
+      const auto one = bytes.substr(block * drive::kShardBlockBytes, drive::kShardBlockBytes);
+      ASSERT_EQ(sums[block], drive::block_sum(name, block, io::as_bytes(one))) << block;
+    }
+    if (expected)
+      ASSERT_EQ(sums.size(),
+                (bytes.size() + drive::kShardBlockBytes - 1) / drive::kShardBlockBytes);
+  };
+  for (const std::uint32_t chunk : {65'536u, 777u}) {
+    for (const std::size_t size : {4'096ul, 900'001ul, 4'000'000ul}) {
+      for (const bool known : {true, false}) {
+        SCOPED_TRACE(::testing::Message() << size << " bytes, chunks of " << chunk);
+        Cell cell(GetParam());
+        cell.options.chunk_bytes = chunk;
+        cell.options.inline_max_bytes = 1 << 20;
+        const std::string data = random_bytes(size);
+        const auto put = cell.put(data, known, known ? SIZE_MAX : 100'003);
+        ASSERT_TRUE(put);
+        for (unsigned slot = 0; slot < cell.drives.size(); ++slot) {
+          const drive::BlobName name{value_id(1), static_cast<std::uint8_t>(slot)};
+          const bool expected = chunk == 65'536 && size > 16'384ul * GetParam().data;
+          if (put->record.data_kind == model::Record::DataKind::inline_) {
+            const auto& shard = put->inline_shards[slot];
+            const io::Slice whole = io::joined(shard.pieces);
+            check(name, io::as_text(whole.bytes), shard.sums, expected);
+          } else {
+            check(name, cell.drives[slot]->blobs[name], cell.drives[slot]->sums[name], expected);
+          }
+        }
+        const auto back = cell.read(cell.commit(*put));
+        ASSERT_TRUE(back && *back == data);
+      }
+    }
+  }
+}
+
 // An inline object is one block also where that is more than the batch of a crowded store.
 TEST_P(EveryProfile, InlineObjectsOfEverySizeAreWrittenWhileMemoryIsShort) {
   Cell cell(GetParam());
@@ -128,7 +169,7 @@ TEST_P(EveryProfile, CorruptAndMissingShardsAreReadAroundAndReported) {
   const auto put = cell.put(data);
   const Found found = cell.commit(*put);
   const drive::BlobName name{value_id(1), 0};
-  const std::uint64_t last = (cell.drives[0]->blobs[name].size() - 1) / drive::kBlobBlockBytes;
+  const std::uint64_t last = (cell.drives[0]->blobs[name].size() - 1) / drive::kShardBlockBytes;
   cell.drives[0]->bad_blocks.insert({name, last});
   auto back = cell.read(found);
   ASSERT_TRUE(back) << back.error().message;
@@ -145,19 +186,59 @@ TEST_P(EveryProfile, CorruptAndMissingShardsAreReadAroundAndReported) {
 
 TEST_P(EveryProfile, DamagedInlineShardsAreReadAroundAndReported) {
   if (GetParam().parity == 0) GTEST_SKIP() << "without parity there is nothing to read instead";
-  Cell cell(GetParam());
-  const std::string data = random_bytes(7'777);
+  for (const std::size_t size : {7'777ul, 400'000ul}) {  // gathered, and opened
+    Cell cell(GetParam());
+    cell.options.inline_max_bytes = size;
+    const std::string data = random_bytes(size);
+    const Found found = cell.commit(*cell.put(data));
+    ASSERT_EQ(found.record.data_kind, model::Record::DataKind::inline_);
+    cell.drives[0]->bad_inline.insert(value_id(1));
+    auto back = cell.read(found);
+    ASSERT_TRUE(back) << back.error().message;
+    ASSERT_TRUE(*back == data);
+    ASSERT_EQ(cell.damage, (std::vector<std::pair<unsigned, Code>>{{0u, Code::corrupt}}));
+    cell.drives[0]->bad_inline.clear();
+    cell.drives[0]->inlined[value_id(1)] += "x";  // of the wrong length
+    back = cell.read(found);
+    ASSERT_TRUE(back) << back.error().message;
+    ASSERT_TRUE(*back == data);
+  }
+}
+
+TEST(DataReader, ARangeOfMidSizeInlineDataReadsOnlyWhatItTouches) {
+  Cell cell({2, 2});
+  cell.options.inline_max_bytes = 500'000;
+  const std::string data = random_bytes(500'000);
   const Found found = cell.commit(*cell.put(data));
-  cell.drives[0]->bad_inline.insert(value_id(1));
-  auto back = cell.read(found);
-  ASSERT_TRUE(back) << back.error().message;
-  ASSERT_TRUE(*back == data);
-  ASSERT_EQ(cell.damage, (std::vector<std::pair<unsigned, Code>>{{0u, Code::corrupt}}));
-  cell.drives[0]->bad_inline.clear();
-  cell.drives[0]->inlined[value_id(1)] += "x";  // of the wrong length
-  back = cell.read(found);
-  ASSERT_TRUE(back) << back.error().message;
-  ASSERT_TRUE(*back == data);
+  ASSERT_EQ(found.record.data_kind, model::Record::DataKind::inline_);
+  const auto back = cell.read(found, 200'000, 1000);  // in the second shard
+  ASSERT_TRUE(back && *back == data.substr(200'000, 1000));
+  std::uint64_t opened = 0, read = 0;
+  for (const auto& d : cell.drives) opened += d->blobs_opened, read += d->bytes_read;
+  EXPECT_EQ(opened, 1u);
+  EXPECT_EQ(read, 1000u);
+  EXPECT_EQ(cell.memory->used(), 0u);
+}
+
+// What readers of inline data hold is counted against the budget of memory.
+TEST(DataReader, MidSizeInlineDataIsReadIntoTheBudget) {
+  Cell cell({2, 2});
+  cell.options.inline_max_bytes = 200'000;
+  const std::string data = random_bytes(200'000);
+  const Found found = cell.commit(*cell.put(data));
+  auto source = cell.executor.run(open_data(cell.reading(), found, 0, data.size()));
+  ASSERT_TRUE(source);
+  EXPECT_GE(cell.memory->used(), data.size());
+  source->reset();
+  EXPECT_EQ(cell.memory->used(), 0u);
+}
+
+TEST(DataReader, InlineDataWhoseShardsWentIsToldFromAnUnreachableOne) {
+  Cell cell({2, 1});
+  cell.options.inline_max_bytes = 300'000;
+  const Found found = cell.commit(*cell.put(random_bytes(300'000)));
+  for (const auto& d : cell.drives) d->inlined.clear();
+  EXPECT_EQ(cell.read(found).code(), Code::conflict);
 }
 
 TEST(DataReader, ShardsThatCameWithTheRecordAreNotFetchedAgain) {
@@ -167,7 +248,7 @@ TEST(DataReader, ShardsThatCameWithTheRecordAreNotFetchedAgain) {
   Found found;
   found.record = put->record;
   for (const unsigned slot : {5u, 4u, 3u, 1u})
-    found.inline_shards.emplace_back(slot, put->inline_shards[slot].bytes);
+    found.inline_shards.emplace_back(slot, io::joined(put->inline_shards[slot].pieces));
   const auto back = cell.read(found);  // the drives have nothing
   ASSERT_TRUE(back) << back.error().message;
   EXPECT_TRUE(*back == data);
@@ -195,21 +276,28 @@ TEST(DataReader, AReplacedVersionIsToldFromAnUnreachableOne) {
   EXPECT_EQ(back.code(), Code::conflict);
 }
 
-TEST(DataReader, ABodyGoesOnWhenItsBlobsAreReplacedMeanwhile) {
-  Cell cell({2, 1});
-  const std::string data = random_bytes(3'000'000);
-  const Found found = cell.commit(*cell.put(data));
-  auto source = cell.executor.run(open_data(cell.reading(), found, 0, data.size()));
-  ASSERT_TRUE(source);
-  for (const auto& d : cell.drives) d->blobs.clear();
-  std::string out;
-  for (;;) {
-    auto slices = cell.executor.run((*source)->next());
-    ASSERT_TRUE(slices) << slices.error().message;
-    if (slices->empty()) break;
-    for (const io::Slice& s : *slices) out += io::as_text(s.bytes);
+TEST(DataReader, ABodyGoesOnWhenItsShardsAreReplacedMeanwhile) {
+  for (const bool is_inline : {false, true}) {
+    Cell cell({2, 1});
+    const std::string data = random_bytes(3'000'000);
+    if (is_inline) cell.options.inline_max_bytes = data.size();
+    const Found found = cell.commit(*cell.put(data));
+    ASSERT_EQ(found.record.data_kind == model::Record::DataKind::inline_, is_inline);
+    auto source = cell.executor.run(open_data(cell.reading(), found, 0, data.size()));
+    ASSERT_TRUE(source);
+    for (const auto& d : cell.drives) {
+      d->blobs.clear();
+      d->inlined.clear();
+    }
+    std::string out;
+    for (;;) {
+      auto slices = cell.executor.run((*source)->next());
+      ASSERT_TRUE(slices) << slices.error().message;
+      if (slices->empty()) break;
+      for (const io::Slice& s : *slices) out += io::as_text(s.bytes);
+    }
+    EXPECT_TRUE(out == data);
   }
-  EXPECT_TRUE(out == data);
 }
 
 TEST(DataReader, ASlowDriveIsPassedBy) {
@@ -326,7 +414,9 @@ TEST(DataReader, MemoryIsBoundedWhileALongBodyWaits) {
   ASSERT_EQ(cell.memory->used(), 0u);
   auto source = cell.executor.run(open_data(cell.reading(), found, 0, data.size()));
   ASSERT_TRUE(source);
-  { const auto first = cell.executor.run((*source)->next()); }
+  {
+    const auto first = cell.executor.run((*source)->next());
+  }
   cell.executor.drain();
   EXPECT_LE(cell.memory->used(),
             (cell.options.read_batches_ahead + 1) * 2 * cell.options.read_batch_bytes);

@@ -13,8 +13,9 @@ namespace {
 
 using Batch = Result<io::Slices>;
 
-// The first byte need not wait for a whole batch.
+// The first byte need not wait for a whole batch; but what is little more is read at once.
 constexpr std::size_t kFirstBatchBytes = std::size_t{256} << 10;
+constexpr std::size_t kOnlyBatchBytes = 2 * kFirstBatchBytes;
 
 void append_piece(io::Slices& out, io::Slice piece) {
   // Neighbours in memory become one slice, so that fewer pieces go to the socket.
@@ -109,8 +110,9 @@ class BlobSource : public io::SliceSource {
   // The next batch's bytes of the blob.
   std::pair<std::uint64_t, std::uint64_t> next_span() {
     const std::uint64_t stripe = set_->stripes().stripe_bytes();
-    const std::size_t bytes = started_ ? options_.read_batch_bytes
-                                       : std::min(options_.read_batch_bytes, kFirstBatchBytes);
+    const std::size_t most = end_ - at_ > kOnlyBatchBytes ? kFirstBatchBytes : kOnlyBatchBytes;
+    const std::size_t bytes =
+        started_ ? options_.read_batch_bytes : std::min(options_.read_batch_bytes, most);
     started_ = true;
     const std::uint64_t count = std::max<std::uint64_t>(1, bytes / stripe);
     // To a stripe's end, and at least one whole stripe where the range begins inside one.
@@ -152,12 +154,12 @@ class BlobSource : public io::SliceSource {
 
 using Opened = Result<std::unique_ptr<io::SliceSource>>;
 
-io::Task<Opened> open_blob_range(std::shared_ptr<const ReadContext> context, model::DataPart part,
-                                 std::uint64_t begin, std::uint64_t end) {
+io::Task<Opened> open_range(std::shared_ptr<const ReadContext> context, model::DataPart part,
+                            bool is_inline, std::uint64_t begin, std::uint64_t end) {
   if (begin > end || end > part.size)
     co_return Error{Code::corrupt, "a record names more bytes than its data has"};
-  auto set =
-      ShardSet::make(context->memory, context->options, context->view, part, context->on_damage);
+  auto set = ShardSet::make(context->memory, context->options, context->view, part, is_inline,
+                            context->on_damage);
   if (!set) co_return Error{std::move(set.error())};
   auto source = std::make_unique<BlobSource>(std::move(*set), context->options, begin, end);
   auto opened = co_await source->open();
@@ -212,7 +214,7 @@ class PartsSource : public io::SliceSource {
  private:
   static io::Task<void> run(std::shared_ptr<const ReadContext> context, model::DataPart part,
                             std::uint64_t begin, std::uint64_t end, io::OneShot<Opened> result) {
-    result.set(co_await open_blob_range(std::move(context), std::move(part), begin, end));
+    result.set(co_await open_range(std::move(context), std::move(part), false, begin, end));
   }
 
   // Starts opening the next part that has bytes of the range; false if there is none.
@@ -237,7 +239,7 @@ class PartsSource : public io::SliceSource {
     ahead_.reset();
     Opened opened = co_await ready.get();
     if (!opened && opened.code() == Code::slow_down)
-      opened = co_await open_blob_range(context_, opening_.part, opening_.begin, opening_.end);
+      opened = co_await open_range(context_, opening_.part, false, opening_.begin, opening_.end);
     if (!opened) {
       next_part_ = parts_.size();
       co_return Error{std::move(opened.error())};
@@ -290,6 +292,12 @@ io::Task<Opened> open_inline(std::shared_ptr<const ReadContext> context, Found f
 
 }  // namespace
 
+bool comes_along(const model::Record& record) {
+  if (record.data_kind != model::Record::DataKind::inline_) return false;
+  if (!Stripes::valid(record.data.layout)) return true;  // and then it is said to be corrupt
+  return Stripes(record.data.layout, record.data.size).shard_size() < drive::kOpenedShardBytes;
+}
+
 io::Task<Result<std::unique_ptr<io::SliceSource>>> open_data(ReadContext context, Found found,
                                                              std::uint64_t offset,
                                                              std::uint64_t length) {
@@ -300,9 +308,11 @@ io::Task<Result<std::unique_ptr<io::SliceSource>>> open_data(ReadContext context
     case model::Record::DataKind::none:
       co_return Error{Code::corrupt, "a record has a size and no data"};
     case model::Record::DataKind::inline_:
-      co_return co_await open_inline(shared, std::move(found), offset, length);
+      if (comes_along(found.record))
+        co_return co_await open_inline(shared, std::move(found), offset, length);
+      co_return co_await open_range(shared, found.record.data, true, offset, offset + length);
     case model::Record::DataKind::blob:
-      co_return co_await open_blob_range(shared, found.record.data, offset, offset + length);
+      co_return co_await open_range(shared, found.record.data, false, offset, offset + length);
     case model::Record::DataKind::parts:
       co_return co_await open_parts(shared, std::move(found), offset, length);
   }

@@ -13,40 +13,6 @@
 namespace cairn::store {
 namespace {
 
-// Encodes the first `filled` bytes of `block` in place: zeros behind them, parity behind those.
-// What each shard gets.
-ShardBatch encode(const erasure::Code& code, std::shared_ptr<io::Block> block,
-                  const model::StripeLayout& layout, std::size_t filled) {
-  const Stripes stripes(layout, filled);
-  const unsigned k = stripes.data_shards(), m = stripes.parity_shards();
-  const auto shard_size = static_cast<std::size_t>(stripes.shard_size());
-  const auto padded = static_cast<std::size_t>(stripes.padded_size());
-  const io::MutableBytes bytes = block->bytes();
-  CAIRN_ASSERT(padded + m * shard_size <= bytes.size());
-  std::memset(bytes.data() + filled, 0, padded - filled);
-
-  ShardBatch batch;
-  batch.shards.resize(k + m);
-  std::vector<const std::byte*> data(k);
-  std::vector<std::byte*> parity(m);
-  for (std::uint64_t s = 0; s < stripes.stripes(); ++s) {
-    const auto chunk = static_cast<std::size_t>(stripes.chunk_of(s));
-    std::byte* at = bytes.data() + s * stripes.stripe_bytes();
-    for (unsigned i = 0; i < k; ++i) {
-      data[i] = at + i * chunk;
-      if (k > 1) batch.shards[i].push_back({data[i], chunk});
-    }
-    for (unsigned j = 0; j < m; ++j)
-      parity[j] = bytes.data() + padded + j * shard_size + s * stripes.chunk_bytes();
-    if (m > 0) code.encode(data, parity, chunk);
-  }
-  if (k == 1) batch.shards[0].push_back(bytes.first(shard_size));  // chunk follows chunk
-  for (unsigned j = 0; j < m; ++j)
-    batch.shards[k + j].push_back(bytes.subspan(padded + j * shard_size, shard_size));
-  batch.block = std::move(block);
-  return batch;
-}
-
 class StagedWriter : public DataWriter {
  public:
   StagedWriter(WriteContext context, std::size_t inline_limit, model::ValueId value,
@@ -68,24 +34,32 @@ class StagedWriter : public DataWriter {
     if (error_) co_return Error{*error_};
     if (size_ && received() == *size_)
       co_return io::MutableBytes(spare_);  // for a caller that looks for the end
-    if (!block_) {
+    if (!batch_) {
       auto room = co_await make_room();
       if (!room) co_return fail(std::move(room.error()));
     }
-    CAIRN_ASSERT(filled_ < capacity_);
-    co_return block_->bytes().subspan(filled_, capacity_ - filled_);
+    CAIRN_ASSERT(filled_ < batch_->data().size());
+    co_return batch_->data().subspan(filled_);
+  }
+
+  void arrived(std::size_t bytes) override {
+    if (!batch_) return;
+    arrived_ += bytes;
+    CAIRN_ASSERT(filled_ + arrived_ <= batch_->data().size());
+    batch_->filled(filled_ + arrived_);
   }
 
   io::Task<Result<std::shared_ptr<const void>>> advance(std::size_t bytes) override {
     if (error_) co_return Error{*error_};
     if (bytes == 0) co_return std::shared_ptr<const void>{};
-    if (!block_ || filled_ == capacity_)
+    if (!batch_ || filled_ == batch_->data().size())
       co_return fail(Error{Code::invalid_argument, "the data is longer than was announced"});
-    CAIRN_ASSERT(bytes <= capacity_ - filled_);
     filled_ += bytes;
-    std::shared_ptr<const void> held = block_;
+    arrived_ = 0;
+    batch_->filled(filled_);
+    std::shared_ptr<const void> held = batch_->block();
     if (!writers_ && received() > inline_limit_) start();
-    if (writers_ && filled_ == capacity_) submit();
+    if (writers_ && filled_ == batch_->data().size()) submit();
     co_return held;
   }
 
@@ -127,7 +101,7 @@ class StagedWriter : public DataWriter {
   Error fail(Error error) {
     error_ = error;
     if (writers_) writers_->discard();
-    block_.reset();
+    batch_.reset();
     return error;
   }
 
@@ -154,32 +128,36 @@ class StagedWriter : public DataWriter {
     const bool inlined = size_ && !writers_;  // one block, however much that is
     if (inlined) bytes = *size_;
     if (size_) bytes = std::min(bytes, *size_ - submitted_);
-    const Stripes stripes(inlined ? Stripes::inline_layout(layout_.profile, bytes) : layout_,
-                          bytes);
-    auto block = co_await context_.memory.allocate(
-        static_cast<std::size_t>(stripes.shard_size() * stripes.shards()));
-    if (!block) co_return Error{std::move(block.error())};
-    block_ = std::move(*block);
-    capacity_ = static_cast<std::size_t>(bytes);
+    CAIRN_CO_ASSIGN(auto block,
+                    co_await context_.memory.allocate(StripeEncoder::room(layout_, bytes)));
+    batch_ = std::make_unique<StripeEncoder>(code_, layout_, value_, submitted_ / stripe,
+                                             std::move(block), static_cast<std::size_t>(bytes));
     co_return Result<void>{};
   }
 
-  void submit() {
-    submitted_ += filled_;
-    auto batch = encode(*code_, std::exchange(block_, {}), layout_, std::exchange(filled_, 0));
-    writers_->append(std::make_shared<const ShardBatch>(std::move(batch)));
+  ShardBatch take_batch() {
+    CAIRN_ASSERT(batch_ != nullptr);
+    ShardBatch out = std::move(*batch_).finish(filled_);
+    batch_.reset();
+    submitted_ += std::exchange(filled_, 0);
+    return out;
   }
 
+  void submit() { writers_->append(std::make_shared<const ShardBatch>(take_batch())); }
+
   void stage_inline(PutVersion& into) {
-    const model::StripeLayout layout = Stripes::inline_layout(layout_.profile, filled_);
-    ShardBatch batch = encode(*code_, std::exchange(block_, {}), layout, filled_);
     into.record.data_kind = model::Record::DataKind::inline_;
-    into.record.data.layout = layout;
+    into.record.data.layout = Stripes::inline_layout(layout_, filled_);
+    ShardBatch batch = take_batch();
+    const bool whole_blocks = layout_.chunk_bytes % drive::kShardBlockBytes == 0;
     into.inline_shards.clear();
     into.inline_shards.reserve(batch.shards.size());
-    for (const auto& runs : batch.shards) {
-      CAIRN_ASSERT(runs.size() == 1);
-      into.inline_shards.push_back({value_, {batch.block, runs.front()}});
+    for (drive::ShardBytes& shard : batch.shards) {
+      io::Slices pieces;
+      pieces.reserve(shard.pieces.size());
+      for (const io::Bytes piece : shard.pieces) pieces.push_back({batch.block, piece});
+      if (!whole_blocks) pieces = {io::joined(pieces)};
+      into.inline_shards.push_back({value_, std::move(pieces), std::move(shard.sums)});
     }
   }
 
@@ -189,9 +167,9 @@ class StagedWriter : public DataWriter {
   std::optional<std::uint64_t> size_;
   model::StripeLayout layout_;
   std::shared_ptr<const erasure::Code> code_;
-  std::shared_ptr<io::Block> block_{};  // the batch that fills
-  std::size_t filled_ = 0;
-  std::size_t capacity_ = 0;
+  std::unique_ptr<StripeEncoder> batch_{};  // the one that fills
+  std::size_t filled_ = 0;                  // of it
+  std::size_t arrived_ = 0;                 // behind that
   std::uint64_t submitted_ = 0;
   std::shared_ptr<ShardWriters> writers_{};  // none while the data may become inline
   std::optional<Error> error_{};             // the first failure, or that it is finished

@@ -4,6 +4,7 @@
 #include <bit>
 
 #include "base/assert.h"
+#include "store/data_reader.h"
 
 namespace cairn::store {
 
@@ -76,9 +77,9 @@ std::size_t shards_at_hand(const Answers& answers, const ReadReply& agreed) {
   }));
 }
 
-bool is_inline(const Row& row) {
+bool shards_come_along(const Row& row) {
   const auto record = model::decode_record(row.record);
-  return record && record->data_kind == Record::DataKind::inline_;
+  return record && comes_along(*record);
 }
 
 }  // namespace
@@ -166,7 +167,7 @@ io::Task<Reader::Attempt> Reader::from_quorum(View view, const UnitKey& unit,
     const bool all_in = fanout.silent() == 0;
     if (agreed.reply != nullptr) {
       const bool wants_shards = selector.want_inline && !agreed.reply->rows.empty() &&
-                                is_inline(agreed.reply->rows[0]) &&
+                                shards_come_along(agreed.reply->rows[0]) &&
                                 shards_at_hand(fanout.answers(), *agreed.reply) < view->k;
       if (!wants_shards || all_in || !arrived) break;
       continue;
@@ -235,7 +236,7 @@ io::Task<Reader::Attempt> Reader::finish(View view, const UnitKey& unit, const S
   if (selector.want_parts && found.record.data_kind == Record::DataKind::parts) {
     CAIRN_CO_ASSIGN(found.parts, model::decode_parts(row.parts));
   }
-  if (selector.want_inline && found.record.data_kind == Record::DataKind::inline_) {
+  if (selector.want_inline && comes_along(found.record)) {
     found.inline_shards = std::move(shards);
     CAIRN_CO_ASSIGN(const bool enough, co_await gather(view, unit, found));
     if (!enough) co_return Attempt{std::nullopt};

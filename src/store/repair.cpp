@@ -179,7 +179,7 @@ io::Task<Result<bool>> Repairer::bring_up(View view, const UnitKey& unit, unsign
     if (named->is_inline) {
       CAIRN_CO_ASSIGN(io::Slice bytes,
                       co_await core_.shards->rebuild_inline(unit, named->part, slot));
-      request.inline_shards.push_back({missing.data_id, std::move(bytes)});
+      request.inline_shards.push_back({missing.data_id, {std::move(bytes)}});
     } else {
       CAIRN_CO_TRY(co_await core_.shards->rebuild_blob(unit, named->part, slot));
     }

@@ -345,7 +345,7 @@ io::Task<bool> Resolver::make_shards(View view, UnitKey unit, const Survey& surv
         if (named->is_inline) {
           auto bytes = co_await core_.shards->rebuild_inline(unit, named->part, seen.slot);
           all &= bytes.has_value();
-          if (bytes) shards.push_back({missing.data_id, std::move(*bytes)});
+          if (bytes) shards.push_back({missing.data_id, {std::move(*bytes)}});
         } else {
           const auto rebuilt = co_await core_.shards->rebuild_blob(unit, named->part, seen.slot);
           all &= rebuilt.has_value();

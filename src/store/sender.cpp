@@ -110,7 +110,7 @@ io::Task<Sender::Reply> Sender::complete(View view, unsigned slot,
     if (named->is_inline) {
       CAIRN_CO_ASSIGN(io::Slice bytes, co_await core_.shards->rebuild_inline(out->mutation->unit,
                                                                              named->part, slot));
-      shards.push_back({one.data_id, std::move(bytes)});
+      shards.push_back({one.data_id, {std::move(bytes)}});
     } else {
       CAIRN_CO_TRY(co_await core_.shards->rebuild_blob(out->mutation->unit, named->part, slot));
     }

@@ -11,7 +11,7 @@ namespace cairn::store {
 namespace {
 
 using Writer = std::shared_ptr<drive::BlobWriter>;
-using Reader = std::shared_ptr<drive::BlobReader>;
+using Reader = std::shared_ptr<drive::ShardReader>;
 
 // Drive calls that own what they use, so that they can be left behind at a deadline.
 io::Task<Result<Reader>> open_on(std::shared_ptr<Device> device, drive::BlobName name) {
@@ -41,7 +41,7 @@ io::Task<Result<Writer>> create_on(std::shared_ptr<Device> device, drive::BlobNa
 io::Task<Result<void>> append_on(std::shared_ptr<Device> device, Writer writer, io::Slice bytes) {
   DeviceCall call(std::move(device));
   if (!call) co_return Error{Code::drive_failed, "the drive is out of service"};
-  std::vector<io::Bytes> data{bytes.bytes};
+  drive::ShardBytes data{{bytes.bytes}, {}};
   co_return co_await writer->append(std::move(data));
 }
 
@@ -102,7 +102,8 @@ ReadContext ShardRepair::context_beside(const model::UnitKey& unit,
 // Bytes of a shard handled at once: k + 1 times this is held in memory.
 std::size_t ShardRepair::step(const model::DataPart& part) const {
   const std::size_t share = options_.read_batch_bytes / part.layout.profile.data;
-  return std::max(drive::kBlobBlockBytes, share / drive::kBlobBlockBytes * drive::kBlobBlockBytes);
+  return std::max(drive::kShardBlockBytes,
+                  share / drive::kShardBlockBytes * drive::kShardBlockBytes);
 }
 
 io::Task<Result<void>> ShardRepair::quarantine(std::shared_ptr<Device> device, drive::BlobName name,
@@ -212,7 +213,7 @@ io::Task<Result<void>> ShardRepair::rebuild_blob(model::UnitKey unit, model::Dat
   }
 
   // 2. Computed from k others, written and synced.
-  auto set = ShardSet::make(memory_, options_, view, part, damage_of(unit));
+  auto set = ShardSet::make(memory_, options_, view, part, false, damage_of(unit));
   if (!set) co_return Error{std::move(set.error())};
   (*set)->exclude(slot);
   CAIRN_CO_TRY(co_await copy(*set, device, slot));
@@ -236,11 +237,11 @@ io::Task<Result<void>> ShardRepair::replaceable(model::UnitKey unit, model::Data
     if (others < part.layout.profile.data) co_return inlined.too_few(part);
     co_return Result<void>{};
   }
-  auto set = ShardSet::make(memory_, options_, view, part, {});
+  auto set = ShardSet::make(memory_, options_, view, part, false, {});
   if (!set) co_return Error{std::move(set.error())};
   (*set)->exclude(slot);
   const std::uint64_t end =
-      std::min<std::uint64_t>((*set)->stripes().shard_size(), drive::kBlobBlockBytes);
+      std::min<std::uint64_t>((*set)->stripes().shard_size(), drive::kShardBlockBytes);
   std::vector<ShardSet::Need> need{{slot, {0, end}}};
   auto bytes = co_await (*set)->fetch(std::move(need));
   if (bytes) co_return Result<void>{};
@@ -333,7 +334,7 @@ io::Task<Result<ShardRepair::Consistency>> ShardRepair::compare(model::UnitKey u
                                                                 bool is_inline) {
   const auto view = members_.view_of(unit);
   const unsigned n = static_cast<unsigned>(view->members.size());
-  auto set = ShardSet::make(memory_, options_, view, part, damage_of(unit));
+  auto set = ShardSet::make(memory_, options_, view, part, false, damage_of(unit));
   if (!set) co_return Error{std::move(set.error())};
   const auto code = erasure::Code::of(part.layout.profile);
   const std::uint64_t size = (*set)->stripes().shard_size();

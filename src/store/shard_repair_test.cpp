@@ -54,7 +54,7 @@ TEST_P(RepairProfiles, EveryShardIsRebuiltBitForBit) {
     ASSERT_TRUE(cell.rebuild(part, slot));
     EXPECT_TRUE(cell.drives[slot]->blobs[name] == original);
     // Damaged in its last block.
-    cell.drives[slot]->bad_blocks.insert({name, (original.size() - 1) / drive::kBlobBlockBytes});
+    cell.drives[slot]->bad_blocks.insert({name, (original.size() - 1) / drive::kShardBlockBytes});
     EXPECT_EQ(cell.check(part, false, slot), Finding::damaged);
     ASSERT_TRUE(cell.rebuild(part, slot));
     EXPECT_EQ(cell.check(part, false, slot), Finding::whole);

@@ -43,11 +43,12 @@ bool tells_of_damage(Code code) {
 
 ShardSet::ShardSet(io::MemoryBudget& memory, const DataOptions& options,
                    std::shared_ptr<const PartitionView> view, const model::DataPart& part,
-                   OnDamage on_damage)
+                   bool is_inline, OnDamage on_damage)
     : memory_(memory),
       options_(options),
       view_(std::move(view)),
       part_(part),
+      is_inline_(is_inline),
       stripes_(part.layout, part.size),
       on_damage_(std::move(on_damage)),
       code_(erasure::Code::of(part.layout.profile)),
@@ -69,11 +70,13 @@ ShardSet::ShardSet(io::MemoryBudget& memory, const DataOptions& options,
 Result<std::shared_ptr<ShardSet>> ShardSet::make(io::MemoryBudget& memory,
                                                  const DataOptions& options,
                                                  std::shared_ptr<const PartitionView> view,
-                                                 const model::DataPart& part, OnDamage on_damage) {
+                                                 const model::DataPart& part, bool is_inline,
+                                                 OnDamage on_damage) {
   if (!Stripes::valid(part.layout) || part.layout.profile.drives() != view->members.size())
     return Error{Code::corrupt,
                  "data " + part.data_id.hex() + " has a layout that does not fit its partition"};
-  return std::make_shared<ShardSet>(memory, options, std::move(view), part, std::move(on_damage));
+  return std::make_shared<ShardSet>(memory, options, std::move(view), part, is_inline,
+                                    std::move(on_damage));
 }
 
 void ShardSet::exclude(unsigned slot) {
@@ -100,7 +103,7 @@ void ShardSet::failed(unsigned slot, const Error& error) {
   s.lost = error.code != Code::io_error;
   s.gone = error.code == Code::not_found;
   if (on_damage_ && (s.expected || error.code != Code::not_found))
-    on_damage_(slot, part_, false, error);
+    on_damage_(slot, part_, is_inline_, error);
 }
 
 // Finds the shard on one of the slot's devices. The error is the last one; damage beats absence.
@@ -110,7 +113,9 @@ io::Task<Result<void>> ShardSet::open(unsigned slot) {
   for (const auto& device : devices) {
     DeviceCall call(device);
     if (!call) continue;
-    auto opened = co_await call->open_blob({part_.data_id, static_cast<std::uint8_t>(slot)});
+    auto opened = is_inline_
+                      ? co_await call->open_inline(part_.data_id)
+                      : co_await call->open_blob({part_.data_id, static_cast<std::uint8_t>(slot)});
     if (opened && (*opened)->size() != stripes_.shard_size())
       opened =
           Error{Code::corrupt, "the shard has " + std::to_string((*opened)->size()) +
@@ -129,7 +134,7 @@ io::Task<Result<void>> ShardSet::open(unsigned slot) {
 io::Task<Result<io::Bytes>> ShardSet::open_and_read(unsigned slot, Stripes::Range range,
                                                     io::MutableBytes into) {
   if (!slots_[slot].reader) CAIRN_CO_TRY(co_await open(slot));
-  const std::shared_ptr<drive::BlobReader> reader = slots_[slot].reader;
+  const std::shared_ptr<drive::ShardReader> reader = slots_[slot].reader;
   if (!reader) co_return Error{Code::cancelled, "the shard was given up meanwhile"};
   DeviceCall call(slots_[slot].device);
   if (!call) co_return Error{Code::drive_failed, "the drive is out of service"};
@@ -164,14 +169,14 @@ io::Task<void> ShardSet::run(std::shared_ptr<ShardSet> self, std::shared_ptr<Fet
 io::Task<Result<void>> ShardSet::start(std::shared_ptr<Fetch> fetch, std::vector<Need> reads) {
   std::size_t room = 0;
   for (const Need& n : reads)
-    room += drive::blob_read_room(n.range.begin, static_cast<std::size_t>(n.range.length()));
+    room += drive::shard_read_room(n.range.begin, static_cast<std::size_t>(n.range.length()));
   if (room == 0) co_return Result<void>{};
   CAIRN_CO_ASSIGN(std::shared_ptr<io::Block> block, co_await memory_.allocate(room));
   io::MutableBytes free = block->bytes();
   io::Executor& executor = io::Executor::current();
   for (const Need& n : reads) {
     const std::size_t part =
-        drive::blob_read_room(n.range.begin, static_cast<std::size_t>(n.range.length()));
+        drive::shard_read_room(n.range.begin, static_cast<std::size_t>(n.range.length()));
     fetch->reads.push_back(
         Read{.what = n, .started = executor.now(), .block = block, .into = free.first(part)});
     free = free.subspan(part);

@@ -1,5 +1,5 @@
-// The shards of one blob, read side: runs of some shards are asked for, and come from the shards
-// themselves or, where one is missing, corrupt or slow, from k others.
+// The shards of one data id, blobs or inline ones, read side: runs of some shards are asked for,
+// and come from the shards themselves or, where one is missing, corrupt or slow, from k others.
 //
 // Threads: one executor. Lifetime: held by shared_ptr; reads that outlive their caller keep it.
 #pragma once
@@ -24,7 +24,8 @@ class ShardSet : public std::enable_shared_from_this<ShardSet> {
   static Result<std::shared_ptr<ShardSet>> make(io::MemoryBudget& memory,
                                                 const DataOptions& options,
                                                 std::shared_ptr<const PartitionView> view,
-                                                const model::DataPart& part, OnDamage on_damage);
+                                                const model::DataPart& part, bool is_inline,
+                                                OnDamage on_damage);
 
   const Stripes& stripes() const { return stripes_; }
   const model::DataPart& part() const { return part_; }
@@ -50,7 +51,7 @@ class ShardSet : public std::enable_shared_from_this<ShardSet> {
   bool lost() const;
 
   ShardSet(io::MemoryBudget& memory, const DataOptions& options,
-           std::shared_ptr<const PartitionView> view, const model::DataPart& part,
+           std::shared_ptr<const PartitionView> view, const model::DataPart& part, bool is_inline,
            OnDamage on_damage);
 
  private:
@@ -63,7 +64,7 @@ class ShardSet : public std::enable_shared_from_this<ShardSet> {
     bool lost = false;                 // every device answered, and none has it whole
     bool gone = false;                 // ... because there is no such shard
     std::shared_ptr<Device> device{};  // where `reader` reads
-    std::shared_ptr<drive::BlobReader> reader{};
+    std::shared_ptr<drive::ShardReader> reader{};
   };
   struct Read;
   struct Fetch;
@@ -90,6 +91,7 @@ class ShardSet : public std::enable_shared_from_this<ShardSet> {
   DataOptions options_;
   std::shared_ptr<const PartitionView> view_;
   model::DataPart part_;
+  const bool is_inline_;
   Stripes stripes_;
   OnDamage on_damage_;
   std::shared_ptr<const erasure::Code> code_;

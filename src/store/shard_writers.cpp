@@ -85,7 +85,7 @@ io::Task<void> ShardWriters::run(std::shared_ptr<ShardWriters> self, unsigned in
     DeviceCall call(device);
     Result<void> outcome = Error{Code::drive_failed, "the drive is out of service"};
     if (call && item->kind == Item::Kind::batch) {
-      std::vector<io::Bytes> bytes = item->batch->shards[index];
+      drive::ShardBytes bytes = item->batch->shards[index];
       outcome = co_await writer->append(std::move(bytes));
     } else if (call) {
       outcome = co_await writer->finish();

@@ -13,14 +13,9 @@
 #include "base/error.h"
 #include "io/sync.h"
 #include "store/data_path.h"
+#include "store/stripe_encoder.h"
 
 namespace cairn::store {
-
-// Encoded stripes: what each shard appends. The bytes live in `block`.
-struct ShardBatch {
-  std::shared_ptr<io::Block> block{};
-  std::vector<std::vector<io::Bytes>> shards{};  // by slot
-};
 
 class ShardWriters : public std::enable_shared_from_this<ShardWriters> {
  public:

@@ -90,15 +90,16 @@ struct Selector {
   bool latest = true;
   model::VersionId version{};  // when not latest
   bool want_parts = false;
-  bool want_inline = false;  // fetch inline shards in the same round, for open_data
+  bool want_inline = false;  // fetch small inline shards in the same round, for open_data
 };
 
 struct Found {
   model::Record record{};
   Stamp order{}, stamp{};
   bool is_latest = false;
-  std::vector<model::DataPart> parts{};                         // when asked, of kind parts
-  std::vector<std::pair<unsigned, io::Slice>> inline_shards{};  // (shard index, bytes), when asked
+  std::vector<model::DataPart> parts{};  // when asked, of kind parts
+  std::vector<std::pair<unsigned, io::Slice>>
+      inline_shards{};  // (shard index, bytes), when asked: of small data
 };
 
 // Stages the data of one version or part: stripes are encoded and sent to the drives while it
@@ -108,6 +109,9 @@ class DataWriter {
   virtual ~DataWriter() = default;  // without finish(): what was staged is discarded
   // Room for the next bytes; never empty. Valid until advance().
   virtual io::Task<Result<io::MutableBytes>> buffer() = 0;
+  // The next `bytes` of the buffer are there and stay as they are: they may be encoded now, while
+  // they are in the cache. advance() is told of them all the same.
+  virtual void arrived(std::size_t bytes) = 0;
   // `bytes` of the buffer are filled. They stay as they are while what it returns is held; whoever
   // holds it longer than until the next call asks is_short_of_memory() first.
   virtual io::Task<Result<std::shared_ptr<const void>>> advance(std::size_t bytes) = 0;

@@ -1,11 +1,14 @@
 #include "store/stripe.h"
 
+#include <algorithm>
+
 #include "base/assert.h"
 
 namespace cairn::store {
 
 Stripes::Stripes(model::StripeLayout layout, std::uint64_t size)
-    : data_(layout.profile.data),
+    : layout_(layout),
+      data_(layout.profile.data),
       parity_(layout.profile.parity),
       chunk_(layout.chunk_bytes),
       size_(size) {
@@ -20,9 +23,10 @@ bool Stripes::valid(const model::StripeLayout& layout) {
          layout.chunk_bytes <= (1u << 30);
 }
 
-model::StripeLayout Stripes::inline_layout(model::ErasureProfile profile, std::uint64_t size) {
-  const std::uint64_t chunk = (size + profile.data - 1) / profile.data;
-  return {profile, static_cast<std::uint32_t>(std::max<std::uint64_t>(chunk, 1))};
+model::StripeLayout Stripes::inline_layout(const model::StripeLayout& layout, std::uint64_t size) {
+  const std::uint64_t chunk = (size + layout.profile.data - 1) / layout.profile.data;
+  return {layout.profile,
+          static_cast<std::uint32_t>(std::clamp<std::uint64_t>(chunk, 1, layout.chunk_bytes))};
 }
 
 Stripes::Range Stripes::in_stripe(unsigned shard, std::uint64_t stripe, std::uint64_t begin,

@@ -23,10 +23,11 @@ class Stripes {
   // A layout from disk is checked before it is used: at least one data shard, at most 255 shards,
   // chunks of at least one byte and at most 1 GiB.
   static bool valid(const model::StripeLayout& layout);
-  // The layout of inline data: one stripe, whose chunk is the whole shard. Of at least one byte, so
-  // that it is valid.
-  static model::StripeLayout inline_layout(model::ErasureProfile profile, std::uint64_t size);
+  // The layout of inline data, which would be cut as `layout` says: the same, but that it says the
+  // length of the only chunk where there is one stripe. At least one byte, so that it is valid.
+  static model::StripeLayout inline_layout(const model::StripeLayout& layout, std::uint64_t size);
 
+  model::StripeLayout layout() const { return layout_; }
   unsigned data_shards() const { return data_; }
   unsigned parity_shards() const { return parity_; }
   unsigned shards() const { return data_ + parity_; }
@@ -80,6 +81,7 @@ class Stripes {
   Range in_stripe(unsigned shard, std::uint64_t stripe, std::uint64_t begin,
                   std::uint64_t end) const;
 
+  model::StripeLayout layout_;
   unsigned data_;
   unsigned parity_;
   std::uint64_t chunk_;

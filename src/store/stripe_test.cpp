@@ -82,15 +82,22 @@ TEST(Stripes, TheExampleOfTheFormatPage) {
   EXPECT_EQ(stripes.shard_size(), 150'000u);
 }
 
-TEST(Stripes, InlineDataIsOneStripe) {
-  for (std::uint64_t size : {1ull, 2ull, 3ull, 4095ull, 4096ull, 4097ull, 131072ull})
+TEST(Stripes, SmallInlineDataIsOneStripe) {
+  for (std::uint64_t size : {1ull, 2ull, 3ull, 4095ull, 4096ull, 4097ull, 65536ull, 131072ull})
     for (unsigned k : {1u, 2u, 3u, 4u, 5u, 8u, 12u}) {
-      const auto layout = Stripes::inline_layout({static_cast<std::uint8_t>(k), 2}, size);
+      const auto layout = Stripes::inline_layout(layout_of(k, 2, 65536), size);
       ASSERT_TRUE(Stripes::valid(layout));
       const Stripes stripes(layout, size);
-      EXPECT_EQ(stripes.stripes(), 1u);
       EXPECT_EQ(stripes.shard_size(), (size + k - 1) / k);
+      if (size <= k * 65536) EXPECT_EQ(stripes.stripes(), 1u);
     }
+}
+
+TEST(Stripes, LargerInlineDataIsCutIntoBlocks) {
+  const Stripes stripes(Stripes::inline_layout(layout_of(2, 2, 65536), 500'000), 500'000);
+  EXPECT_EQ(stripes.chunk_bytes(), 65'536u);
+  EXPECT_EQ(stripes.full_stripes(), 3u);
+  EXPECT_EQ(stripes.shard_size(), 250'000u);
 }
 
 TEST(Stripes, LayoutsThatCannotBeAreRefused) {

@@ -13,7 +13,7 @@ import unittest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from support.server import PATIENCE, Server, binary  # noqa: E402
 
-SIZES = [0, 10, 5_000, 131_072, 300_000, 600_000, 1_200_000]
+SIZES = [0, 10, 5_000, 131_072, 300_000, 600_000, 1_200_000, 2_000_000]
 
 
 def body_of(number):

@@ -89,12 +89,17 @@ class FaultyLink final : public drive::Drive, public std::enable_shared_from_thi
   io::Task<Result<io::Slice>> read_inline(model::ValueId d) override {
     return pass<&Drive::read_inline>(true, d);
   }
+  io::Task<Result<std::unique_ptr<drive::ShardReader>>> open_inline(model::ValueId d) override {
+    auto reader = co_await pass<&Drive::open_inline>(true, d);
+    if (!reader) co_return reader;
+    co_return std::make_unique<Reader>(shared_from_this(), std::move(*reader));
+  }
   io::Task<Result<std::unique_ptr<drive::BlobWriter>>> create_blob(drive::BlobName n) override {
     auto writer = co_await pass<&Drive::create_blob>(false, n);
     if (!writer) co_return writer;
     co_return std::make_unique<Writer>(shared_from_this(), std::move(*writer));
   }
-  io::Task<Result<std::unique_ptr<drive::BlobReader>>> open_blob(drive::BlobName n) override {
+  io::Task<Result<std::unique_ptr<drive::ShardReader>>> open_blob(drive::BlobName n) override {
     auto reader = co_await pass<&Drive::open_blob>(false, n);
     if (!reader) co_return reader;
     co_return std::make_unique<Reader>(shared_from_this(), std::move(*reader));
@@ -123,7 +128,7 @@ class FaultyLink final : public drive::Drive, public std::enable_shared_from_thi
    public:
     Writer(std::shared_ptr<FaultyLink> link, std::unique_ptr<drive::BlobWriter> inner)
         : link_(std::move(link)), inner_(std::move(inner)) {}
-    io::Task<Result<void>> append(std::vector<io::Bytes> data) override {
+    io::Task<Result<void>> append(drive::ShardBytes data) override {
       co_await io::sleep_for(link_->delay());
       if (link_->cut_) co_return broken();
       co_return co_await inner_->append(std::move(data));
@@ -140,9 +145,9 @@ class FaultyLink final : public drive::Drive, public std::enable_shared_from_thi
     std::shared_ptr<FaultyLink> link_;
     std::unique_ptr<drive::BlobWriter> inner_;
   };
-  class Reader final : public drive::BlobReader {
+  class Reader final : public drive::ShardReader {
    public:
-    Reader(std::shared_ptr<FaultyLink> link, std::unique_ptr<drive::BlobReader> inner)
+    Reader(std::shared_ptr<FaultyLink> link, std::unique_ptr<drive::ShardReader> inner)
         : link_(std::move(link)), inner_(std::move(inner)) {}
     std::uint64_t size() const override { return inner_->size(); }
     io::Task<Result<io::Bytes>> read(std::uint64_t offset, std::size_t length,
@@ -154,7 +159,7 @@ class FaultyLink final : public drive::Drive, public std::enable_shared_from_thi
 
    private:
     std::shared_ptr<FaultyLink> link_;
-    std::unique_ptr<drive::BlobReader> inner_;
+    std::unique_ptr<drive::ShardReader> inner_;
   };
 
   static Error broken() { return Error{Code::connection_closed, "the link is cut"}; }

@@ -227,7 +227,7 @@ io::Task<std::optional<std::string>> SimDrive::check_names() {
           reader.error().message;
     }
     const auto size = static_cast<std::size_t>((*reader)->size());
-    std::vector<std::byte> room(drive::blob_read_room(0, size));
+    std::vector<std::byte> room(drive::shard_read_room(0, size));
     const auto bytes = co_await (*reader)->read(0, size, room);
     if (!bytes) co_return "drive " + path + " has a torn blob: " + bytes.error().message;
   }

@@ -80,7 +80,7 @@ class FakeDrive : public drive::Drive {
   io::Task<Result<std::unique_ptr<drive::BlobWriter>>> create_blob(drive::BlobName) override {
     co_return none();
   }
-  io::Task<Result<std::unique_ptr<drive::BlobReader>>> open_blob(drive::BlobName) override {
+  io::Task<Result<std::unique_ptr<drive::ShardReader>>> open_blob(drive::BlobName) override {
     co_return none();
   }
   io::Task<Result<void>> discard_blob(drive::BlobName) override { co_return none(); }

@@ -196,7 +196,7 @@ class DriveFixture : public ::testing::Test {
     auto writer = executor.run(drive->create_blob(name));
     if (!writer) return Error{std::move(writer.error())};
     const std::string bytes = blob_bytes(name, size);
-    CAIRN_TRY(executor.run((*writer)->append({io::as_bytes(bytes)})));
+    CAIRN_TRY(executor.run((*writer)->append({{io::as_bytes(bytes)}, {}})));
     return executor.run((*writer)->finish());
   }
   static std::string blob_bytes(BlobName name, std::size_t size) {
@@ -209,7 +209,7 @@ class DriveFixture : public ::testing::Test {
     auto reader = executor.run(drive->open_blob(name));
     if (!reader) return Error{std::move(reader.error())};
     const auto size = static_cast<std::size_t>((*reader)->size());
-    std::vector<std::byte> room(blob_read_room(0, size));
+    std::vector<std::byte> room(shard_read_room(0, size));
     auto bytes = executor.run((*reader)->read(0, size, room));
     if (!bytes) return Error{std::move(bytes.error())};
     return std::string(io::as_text(*bytes));

@@ -53,8 +53,15 @@ class FakeStore::Writer final : public store::DataWriter {
     buffer_ = std::make_shared<std::string>(std::max<std::size_t>(room, 1), '\0');
     co_return std::as_writable_bytes(std::span(*buffer_));
   }
+  void arrived(std::size_t bytes) override {
+    CAIRN_ASSERT(arrived_.size() + bytes <= buffer_->size());
+    arrived_.append(*buffer_, arrived_.size(), bytes);
+  }
   io::Task<Result<std::shared_ptr<const void>>> advance(std::size_t bytes) override {
     CAIRN_ASSERT(bytes <= buffer_->size());
+    // What was said to stay as it is did so.
+    CAIRN_ASSERT(arrived_.size() <= bytes && buffer_->starts_with(arrived_));
+    arrived_.clear();
     bytes_.append(buffer_->data(), bytes);
     co_return std::shared_ptr<const void>(std::move(buffer_));
   }
@@ -70,7 +77,7 @@ class FakeStore::Writer final : public store::DataWriter {
     const bool small = bytes_.size() <= store_.inline_limit && !blob_only_;
     into.record.data_kind = small ? Record::DataKind::inline_ : Record::DataKind::blob;
     into.record.data.layout = {{1, 0}, 4096};
-    if (small) into.inline_shards.push_back({value_, io::Slice::of(bytes_)});
+    if (small) into.inline_shards.push_back({value_, {io::Slice::of(bytes_)}});
     store_.data_[value_] = bytes_;
     store_.staged_.insert(value_);
     co_return Result<void>{};
@@ -81,6 +88,7 @@ class FakeStore::Writer final : public store::DataWriter {
   model::ValueId value_;
   std::optional<std::uint64_t> size_;
   bool blob_only_;
+  std::string arrived_{};
   std::shared_ptr<std::string> buffer_;
   std::string bytes_;
 };

@@ -25,7 +25,8 @@ class DataDrive : public drive::Drive {
   explicit DataDrive(std::uint8_t number) { id_.bytes[0] = number; }
 
   DataFaults faults{};
-  std::map<drive::BlobName, std::string> blobs{};  // finished ones
+  std::map<drive::BlobName, std::string> blobs{};                // finished ones
+  std::map<drive::BlobName, std::vector<std::uint64_t>> sums{};  // of their blocks, as they came
   std::map<model::ValueId, std::string> inlined{};
   std::set<std::pair<drive::BlobName, std::uint64_t>> bad_blocks{};  // fail their checksum
   std::set<model::ValueId> bad_inline{};
@@ -38,7 +39,7 @@ class DataDrive : public drive::Drive {
     if (failed()) co_return gone();
     co_return std::make_unique<Writer>(*this, name);
   }
-  io::Task<Result<std::unique_ptr<drive::BlobReader>>> open_blob(drive::BlobName name) override {
+  io::Task<Result<std::unique_ptr<drive::ShardReader>>> open_blob(drive::BlobName name) override {
     co_await io::sleep_for(faults.read_delay);
     if (failed()) co_return gone();
     const auto it = blobs.find(name);
@@ -68,6 +69,16 @@ class DataDrive : public drive::Drive {
     if (it == inlined.end()) co_return Error{Code::not_found, "no such shard"};
     if (bad_inline.contains(data_id)) co_return Error{Code::corrupt, "checksum"};
     co_return io::Slice::of(it->second);
+  }
+  io::Task<Result<std::unique_ptr<drive::ShardReader>>> open_inline(
+      model::ValueId data_id) override {
+    co_await io::sleep_for(faults.read_delay);
+    if (failed()) co_return gone();
+    const auto it = inlined.find(data_id);
+    if (it == inlined.end()) co_return Error{Code::not_found, "no such shard"};
+    if (bad_inline.contains(data_id)) co_return Error{Code::corrupt, "checksum"};
+    ++blobs_opened;
+    co_return std::make_unique<Reader>(*this, drive::BlobName{data_id, 0}, it->second);
   }
 
   // Not of the data path.
@@ -114,11 +125,12 @@ class DataDrive : public drive::Drive {
       ++drive_.writers_open;
     }
     ~Writer() override { --drive_.writers_open; }
-    io::Task<Result<void>> append(std::vector<io::Bytes> data) override {
+    io::Task<Result<void>> append(drive::ShardBytes data) override {
       co_await io::sleep_for(drive_.faults.write_delay);
       if (drive_.failed()) co_return gone();
       if (drive_.faults.full) co_return Error{Code::no_space, "full"};
-      for (const io::Bytes b : data) content_ += io::as_text(b);
+      for (const io::Bytes b : data.pieces) content_ += io::as_text(b);
+      sums_.insert(sums_.end(), data.sums.begin(), data.sums.end());
       if (drive_.faults.append_fails_after && content_.size() > *drive_.faults.append_fails_after)
         co_return Error{Code::io_error, "write failed"};
       co_return Result<void>{};
@@ -128,6 +140,7 @@ class DataDrive : public drive::Drive {
       if (drive_.failed() || drive_.faults.finish_fails)
         co_return Error{Code::io_error, "sync failed"};
       drive_.blobs[name_] = content_;
+      drive_.sums[name_] = sums_;
       co_return Result<void>{};
     }
 
@@ -135,9 +148,10 @@ class DataDrive : public drive::Drive {
     DataDrive& drive_;
     drive::BlobName name_;
     std::string content_{};
+    std::vector<std::uint64_t> sums_{};
   };
 
-  class Reader : public drive::BlobReader {
+  class Reader : public drive::ShardReader {
    public:
     Reader(DataDrive& drive, drive::BlobName name, std::string content)
         : drive_(drive), name_(name), content_(std::move(content)) {}
@@ -147,12 +161,12 @@ class DataDrive : public drive::Drive {
       co_await io::sleep_for(drive_.faults.read_delay);
       if (drive_.failed()) co_return gone();
       CAIRN_ASSERT(length > 0 && offset + length <= content_.size());
-      CAIRN_ASSERT(into.size() >= drive::blob_read_room(offset, length));
-      const std::uint64_t first = offset / drive::kBlobBlockBytes;
-      const std::uint64_t last = (offset + length - 1) / drive::kBlobBlockBytes;
+      CAIRN_ASSERT(into.size() >= drive::shard_read_room(offset, length));
+      const std::uint64_t first = offset / drive::kShardBlockBytes;
+      const std::uint64_t last = (offset + length - 1) / drive::kShardBlockBytes;
       for (std::uint64_t b = first; b <= last; ++b)
         if (drive_.bad_blocks.contains({name_, b})) co_return Error{Code::corrupt, "checksum"};
-      const std::size_t head = static_cast<std::size_t>(offset - first * drive::kBlobBlockBytes);
+      const std::size_t head = static_cast<std::size_t>(offset - first * drive::kShardBlockBytes);
       std::memcpy(into.data() + head, content_.data() + offset, length);
       drive_.bytes_read += length;
       co_return io::Bytes(into.subspan(head, length));

@@ -129,7 +129,8 @@ class MemoryDrive : public drive::Drive {
       unit.pendings.insert(unit.pendings.begin(), {m, {}});
       held = unit.pendings.begin();
     }
-    for (const auto& s : r.inline_shards) disk_->inlined[s.data_id] = io::as_text(s.bytes.bytes);
+    for (const auto& s : r.inline_shards)
+      disk_->inlined[s.data_id] = io::as_text(io::joined(s.pieces).bytes);
     held->missing = missing_of(m.puts, r.shard);
     shard_of_[m.unit] = r.shard;
     reply.missing = held->missing;
@@ -151,7 +152,8 @@ class MemoryDrive : public drive::Drive {
       unit.rows = r.rows;
       std::erase_if(unit.pendings, [&](const auto& p) { return p.mutation.stamp <= r.head; });
     }
-    for (const auto& s : r.inline_shards) disk_->inlined[s.data_id] = io::as_text(s.bytes.bytes);
+    for (const auto& s : r.inline_shards)
+      disk_->inlined[s.data_id] = io::as_text(io::joined(s.pieces).bytes);
     unit.missing = missing_of(unit.rows, r.shard);
     shard_of_[r.unit] = r.shard;
     reply.missing = unit.missing;
@@ -284,7 +286,7 @@ class MemoryDrive : public drive::Drive {
   io::Task<Result<std::unique_ptr<drive::BlobWriter>>> create_blob(drive::BlobName) override {
     co_return Error{Code::not_implemented, "no blobs here"};
   }
-  io::Task<Result<std::unique_ptr<drive::BlobReader>>> open_blob(drive::BlobName) override {
+  io::Task<Result<std::unique_ptr<drive::ShardReader>>> open_blob(drive::BlobName) override {
     co_return Error{Code::not_found, "no blobs here"};
   }
   io::Task<Result<void>> discard_blob(drive::BlobName) override { co_return Result<void>{}; }
