@@ -81,6 +81,11 @@ void HashStage::Stream::keep(std::shared_ptr<const void> buffer) {
   pending_.back().closed = true;
 }
 
+std::size_t HashStage::Stream::worth_keeping() const {
+  const std::size_t present = stage_->group_->present.load(std::memory_order_relaxed);
+  return std::clamp<std::size_t>(present / kPerBuffer, 1, kMostInHand);
+}
+
 crypto::Md5Digest HashStage::Stream::digest() {
   {
     std::unique_lock lock(stage_->group_->mutex);

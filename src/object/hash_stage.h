@@ -1,12 +1,12 @@
 // MD5 of the bodies that flow in, hashed side by side (crypto/md5_lanes.h), also with those of
 // neighbouring executors.
 //
-// A body's bytes wait in the buffers that they were read into: as a rule a full one, which is on
-// its way to the drives meanwhile, and the one that fills. When that is full too, the stream
-// settles the older. If others are around, the stream waits one turn of its executor, in which
-// whoever is ready too joins in, and what is pending of all the others is hashed along: lanes that
-// would be idle cost nothing, and with a buffer in hand nearly everybody has something to bring. A
-// stream that is alone is hashed at once, as its bytes come.
+// A body's bytes wait in the buffers that they were read into: as a rule one full one or a few,
+// which are on their way to the drives meanwhile, and the one that fills. When that is full too,
+// the stream settles the oldest. If others are around, the stream waits one turn of its executor,
+// in which whoever is ready too joins in, and what is pending of all the others is hashed along:
+// lanes that would be idle cost nothing, and with a buffer in hand nearly everybody has something
+// to bring. A stream that is alone is hashed at once, as its bytes come.
 //
 // Each executor has a stage, and a few stages are a group, whose streams come along with each
 // other. One run of much data goes on at a time in a group: while it does, others fill their
@@ -15,8 +15,8 @@
 //
 // Threads: a stage and its streams belong to their executor; the group is guarded by a mutex that
 // is never held while hashing. HashStages::here() is thread-safe and mostly without locks. Memory:
-// nothing is copied; a stream keeps one buffer longer than the drives need it, and none when its
-// owner says so. No timers.
+// nothing is copied; a stream keeps a few buffers longer than the drives need them, and none when
+// its owner says so. No timers.
 #pragma once
 
 #include <atomic>
@@ -39,6 +39,10 @@ class HashStage : public std::enable_shared_from_this<HashStage> {
  public:
   // What is hashed of a stream before others have their turn.
   static constexpr std::size_t kMostAtOnce = 256u << 10;
+  // Full buffers that a stream keeps in hand at most. The more bodies come in, the more of them are
+  // worth waiting for: one buffer for each kPerBuffer.
+  static constexpr std::size_t kMostInHand = 4;
+  static constexpr std::size_t kPerBuffer = 2;
   // From here on it is much, and waits for a run of much that is going on.
   static constexpr std::size_t kMuch = 64u << 10;
 
@@ -80,6 +84,9 @@ class HashStage : public std::enable_shared_from_this<HashStage> {
     // holds it until it is hashed.
     void keep(std::shared_ptr<const void> buffer);
 
+    // How many full buffers are worth keeping, so that there is company when they are hashed; at
+    // least one.
+    std::size_t worth_keeping() const;
     // Waits until all but the newest `buffers`, as keep() divided them, are hashed.
     struct Settle {
       Stream& stream;

@@ -74,7 +74,7 @@ std::vector<Body> random_bodies(std::mt19937_64& rng, std::size_t count, std::si
   for (Body& body : bodies) {
     body.text = random_text(rng, rng() % most);
     body.buffer_bytes = 1 + rng() % 3'000;
-    body.stay = rng() % 3;
+    body.stay = rng() % 6;
     for (int i = 0; i < 5; ++i) body.pieces.push_back(1 + rng() % 1'500);
   }
   return bodies;
@@ -174,6 +174,21 @@ TEST(HashStage, OthersComeAlong) {
 }
 
 // A body that is given up takes its bytes with it: nobody reads them later.
+TEST(HashStage, TheMoreAreThereTheMoreIsWorthKeeping) {
+  SimExecutor executor(1);
+  const auto stage = std::make_shared<HashStage>(executor);
+  const HashStage::Stream stream(stage);
+  std::vector<HashStage::Presence> writes;
+  std::size_t before = stream.worth_keeping();
+  EXPECT_EQ(before, 1u);  // one buffer in hand, however few there are
+  for (int i = 0; i < 100; ++i) {
+    writes.emplace_back(stage);
+    EXPECT_GE(stream.worth_keeping(), before);
+    before = stream.worth_keeping();
+  }
+  EXPECT_EQ(before, HashStage::kMostInHand);
+}
+
 TEST(HashStage, ADroppedStreamIsForgotten) {
   SimExecutor executor(1);
   const auto stage = std::make_shared<HashStage>(executor);

@@ -19,7 +19,7 @@ void BodyHasher::update(io::Bytes bytes) {
 
 HashStage::Stream::Settle BodyHasher::settle(std::shared_ptr<const void> buffer, bool may_stay) {
   md5_.keep(std::move(buffer));
-  return md5_.settle(may_stay ? 1 : 0);
+  return md5_.settle(may_stay ? md5_.worth_keeping() : 0);
 }
 
 BodyDigest BodyHasher::finish() {
