@@ -42,7 +42,9 @@ std::size_t shard_of_this_thread() {
   return mine % kShards;
 }
 
-// The free blocks, spread over shards so that reactors do not meet at one lock.
+// The free blocks, spread over shards so that reactors do not meet at one lock. A block is put where
+// it is let go, which may be far from where the next is asked for: whoever finds none at home looks
+// everywhere before new memory is taken, which would have to be cleared.
 class FreeLists {
  public:
   ~FreeLists() {
@@ -50,14 +52,19 @@ class FreeLists {
     }
   }
   void* take(std::size_t size) {
-    Shard& shard = shards_[shard_of_this_thread()];
-    std::lock_guard lock(shard.mutex);
-    const auto found = shard.blocks.find(size);
-    if (found == shard.blocks.end() || found->second.empty()) return nullptr;
-    void* memory = found->second.back();
-    found->second.pop_back();
-    cached_.fetch_sub(size, std::memory_order_relaxed);
-    return memory;
+    const std::size_t home = shard_of_this_thread();
+    for (std::size_t i = 0; i < kShards; ++i) {
+      if (cached_.load(std::memory_order_relaxed) < size) return nullptr;
+      Shard& shard = shards_[(home + i) % kShards];
+      std::lock_guard lock(shard.mutex);
+      const auto found = shard.blocks.find(size);
+      if (found == shard.blocks.end() || found->second.empty()) continue;
+      void* memory = found->second.back();
+      found->second.pop_back();
+      cached_.fetch_sub(size, std::memory_order_relaxed);
+      return memory;
+    }
+    return nullptr;
   }
   void put(void* memory, std::size_t size) {
     Shard& shard = shards_[shard_of_this_thread()];

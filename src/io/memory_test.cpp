@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <thread>
+
 #include "io/reactor.h"
 #include "io/sync.h"
 #include "io/testing/sim_executor.h"
@@ -39,6 +41,16 @@ TEST(MemoryBudget, ReusesBlocks) {
   const void* const where = first->bytes().data();
   first.reset();
   EXPECT_EQ((*sim.run(budget->allocate(64 * kKiB)))->bytes().data(), where);
+}
+
+// Hashed, sent or written elsewhere, a block is let go by another thread than the next one asks on.
+TEST(MemoryBudget, ReusesBlocksThatOtherThreadsLetGo) {
+  SimExecutor sim(1);
+  auto budget = make_memory_budget(1024 * kKiB, 2s);
+  auto block = *sim.run(budget->allocate(100 * kKiB));
+  const std::byte* const at = block->bytes().data();
+  std::thread([b = std::move(block)]() mutable { b.reset(); }).join();
+  EXPECT_EQ((*sim.run(budget->allocate(100 * kKiB)))->bytes().data(), at);
 }
 
 TEST(MemoryBudget, GivesUpAfterItsPatience) {
