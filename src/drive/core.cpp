@@ -80,7 +80,9 @@ Core::Core(CoreParts parts)
       open_blobs({.files = parts.open_files}),
       log(std::make_shared<ShardLog>(
           files, path + "/log",
-          ShardLog::Limits{.open_files = std::max<std::size_t>(parts.open_files / 4, 2)})),
+          ShardLog::Limits{.segment_bytes = parts.log.segment_bytes,
+                           .give_back_bytes = parts.log.give_back_bytes,
+                           .open_files = std::max<std::size_t>(parts.open_files / 4, 2)})),
       logged_from(parts.logged_from),
       metrics(parts.metrics, id.hex()),
       committer(std::make_unique<Committer>(*this, parts.own_thread)) {

@@ -86,6 +86,7 @@ struct CoreParts {
   std::size_t open_files = 64;  // of shards, that are kept open
   // Inline shards from this size on are written to the shard log: the index would write them twice.
   std::size_t logged_from = kOpenedShardBytes;
+  ShardLog::Limits log{};  // but for its open files
   std::function<model::PartitionId(std::string_view lock_key)> partition_of{};
   std::shared_ptr<void> lock{};  // of the directory: let go after everything else
 };

@@ -21,6 +21,8 @@ namespace cairn::store {
 struct DataOptions {
   std::uint32_t chunk_bytes = 64 * 1024;
   std::size_t inline_max_bytes = 1024 * 1024;
+  // Inline shards of this size and more are opened like those of blobs; smaller ones are gathered.
+  std::size_t opened_shard_bytes = drive::kOpenedShardBytes;
   std::size_t write_batch_bytes = 1 << 20;  // data encoded and sent at once
   unsigned write_batches_ahead = 2;         // sent and not yet written, beside the one that fills
   std::size_t read_batch_bytes = 1 << 20;   // data read at once

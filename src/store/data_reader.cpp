@@ -292,10 +292,10 @@ io::Task<Opened> open_inline(std::shared_ptr<const ReadContext> context, Found f
 
 }  // namespace
 
-bool comes_along(const model::Record& record) {
+bool comes_along(const model::Record& record, std::size_t opened_shard_bytes) {
   if (record.data_kind != model::Record::DataKind::inline_) return false;
   if (!Stripes::valid(record.data.layout)) return true;  // and then it is said to be corrupt
-  return Stripes(record.data.layout, record.data.size).shard_size() < drive::kOpenedShardBytes;
+  return Stripes(record.data.layout, record.data.size).shard_size() < opened_shard_bytes;
 }
 
 io::Task<Result<std::unique_ptr<io::SliceSource>>> open_data(ReadContext context, Found found,
@@ -308,7 +308,7 @@ io::Task<Result<std::unique_ptr<io::SliceSource>>> open_data(ReadContext context
     case model::Record::DataKind::none:
       co_return Error{Code::corrupt, "a record has a size and no data"};
     case model::Record::DataKind::inline_:
-      if (comes_along(found.record))
+      if (comes_along(found.record, shared->options.opened_shard_bytes))
         co_return co_await open_inline(shared, std::move(found), offset, length);
       co_return co_await open_range(shared, found.record.data, true, offset, offset + length);
     case model::Record::DataKind::blob:

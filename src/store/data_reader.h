@@ -29,7 +29,7 @@ io::Task<Result<std::unique_ptr<io::SliceSource>>> open_data(ReadContext context
 
 // Whether inline data is small enough that its shards are sent along with the record, and gathered
 // whole. The shards of larger data are opened as those of blobs are, and read only where it takes.
-bool comes_along(const model::Record& record);
+bool comes_along(const model::Record& record, std::size_t opened_shard_bytes);
 
 // Shards of inline data: those in `at_hand`, and what is missing of k (or of all) from the drives.
 struct InlineShards {

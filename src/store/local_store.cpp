@@ -60,6 +60,7 @@ DataOptions LocalStoreImpl::data_options() const {
   DataOptions out;
   out.chunk_bytes = core_.options.chunk_bytes;
   out.inline_max_bytes = core_.options.inline_max_bytes;
+  out.opened_shard_bytes = core_.options.opened_shard_bytes;
   out.call_deadline = core_.options.call_deadline;
   out.straggler_deadline = core_.options.straggler_deadline;
   return out;

@@ -16,7 +16,8 @@
 namespace cairn::store {
 
 struct Options {
-  std::size_t inline_max_bytes = 512 * 1024;              // of object
+  std::size_t inline_max_bytes = 1024 * 1024;  // of object
+  std::size_t opened_shard_bytes = drive::kOpenedShardBytes;
   std::uint32_t chunk_bytes = 64 * 1024;                  // erasure chunk of large objects
   io::Duration call_deadline = std::chrono::seconds(10);  // of one drive call
   io::Duration straggler_deadline =

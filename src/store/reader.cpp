@@ -77,9 +77,9 @@ std::size_t shards_at_hand(const Answers& answers, const ReadReply& agreed) {
   }));
 }
 
-bool shards_come_along(const Row& row) {
+bool shards_come_along(const Row& row, const Core& core) {
   const auto record = model::decode_record(row.record);
-  return record && comes_along(*record);
+  return record && comes_along(*record, core.options.opened_shard_bytes);
 }
 
 }  // namespace
@@ -167,7 +167,7 @@ io::Task<Reader::Attempt> Reader::from_quorum(View view, const UnitKey& unit,
     const bool all_in = fanout.silent() == 0;
     if (agreed.reply != nullptr) {
       const bool wants_shards = selector.want_inline && !agreed.reply->rows.empty() &&
-                                shards_come_along(agreed.reply->rows[0]) &&
+                                shards_come_along(agreed.reply->rows[0], core_) &&
                                 shards_at_hand(fanout.answers(), *agreed.reply) < view->k;
       if (!wants_shards || all_in || !arrived) break;
       continue;
@@ -236,7 +236,7 @@ io::Task<Reader::Attempt> Reader::finish(View view, const UnitKey& unit, const S
   if (selector.want_parts && found.record.data_kind == Record::DataKind::parts) {
     CAIRN_CO_ASSIGN(found.parts, model::decode_parts(row.parts));
   }
-  if (selector.want_inline && comes_along(found.record)) {
+  if (selector.want_inline && comes_along(found.record, core_.options.opened_shard_bytes)) {
     found.inline_shards = std::move(shards);
     CAIRN_CO_ASSIGN(const bool enough, co_await gather(view, unit, found));
     if (!enough) co_return Attempt{std::nullopt};

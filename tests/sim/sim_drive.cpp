@@ -121,7 +121,8 @@ io::Task<Result<void>> SimDrive::mount() {
   core.generation = mounted.format.generation;
   core.mount = parts_.dice.random().next_u64() | 1;
   core.reserve_bytes = 1;
-  core.logged_from = 64;
+  core.logged_from = 30;
+  core.log = {.segment_bytes = 20 * drive::kLogPage, .give_back_bytes = 2 * drive::kLogPage};
   CAIRN_CO_ASSIGN(auto opened, co_await drive::LocalDrive::open(std::move(core)));
   if (mount->dead || destroyed_) {
     opened->retire("the process is gone");

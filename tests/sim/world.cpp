@@ -183,7 +183,8 @@ io::Task<bool> World::elect() {
   }
   leader->offered = leader->links;
   store::Options options;
-  options.inline_max_bytes = 64;
+  options.inline_max_bytes = 300;
+  options.opened_shard_bytes = 40;
   options.chunk_bytes = 48;
   options.call_deadline = 1500ms;
   options.straggler_deadline = 100ms;
