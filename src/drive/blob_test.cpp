@@ -670,11 +670,8 @@ TEST_P(LoggedTest, AnOpenShardStaysReadableWhenItIsReplaced) {
   EXPECT_EQ(io::as_text(*bytes), text("one").substr(0, 100));
   EXPECT_EQ(segments(), 2u);
   reader->reset();
-  const Stamp s4 = {2, s2.sequence + 1};
-  accept(whole(a, s4, {}, s3));  // the next that gives something back
-  settle(a, s4);
   executor.run_until_idle();
-  EXPECT_EQ(segments(), 1u);
+  EXPECT_EQ(segments(), 1u);  // also if nothing else happens
 }
 
 // Rows of version 1 have one checksum, of the whole shard.

@@ -62,7 +62,19 @@ io::Task<void> release_places(std::shared_ptr<Core> core, io::Gate::Pass pass,
   static_cast<void>(pass);
 }
 
+io::Task<void> give_back_left(std::shared_ptr<Core> core, io::Gate::Pass pass) {
+  co_await core->log->give_back_left();
+  static_cast<void>(pass);
+}
+
 }  // namespace
+
+void spawn_give_back(std::shared_ptr<Core> core) {
+  auto pass = core->background.enter();
+  if (!pass) return;  // closing: the next mount finds it
+  io::Executor& executor = core->executor;
+  io::spawn(executor, give_back_left(std::move(core), std::move(*pass)));
+}
 
 void spawn_release(std::shared_ptr<Core> core, std::vector<LogPlace> places) {
   auto pass = core->background.enter();

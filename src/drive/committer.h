@@ -147,6 +147,8 @@ void publish(PendingMirror& mirror, std::vector<PendingsChange>& changes);
 // Removes the files of blobs, each begun with BlobRegistry::begin_remove.
 void spawn_removal(std::shared_ptr<Core> core, std::vector<BlobName> names);
 
+// Gives back what of the shard log could not be given back when it was released.
+void spawn_give_back(std::shared_ptr<Core> core);
 // Gives places of the shard log back.
 void spawn_release(std::shared_ptr<Core> core, std::vector<LogPlace> places);
 

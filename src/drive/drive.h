@@ -377,7 +377,8 @@ class Drive {
                                                                       std::size_t limit) = 0;
   // The inline shard of a data id, whole and verified; not_found or corrupt.
   virtual io::Task<Result<io::Slice>> read_inline(model::ValueId data_id) = 0;
-  // The same, to read some of its blocks; not_found. As it is here, it reads all and keeps it.
+  // The same, to read some of its blocks; not_found, corrupt. As it is here, it reads all and keeps
+  // it.
   virtual io::Task<Result<std::unique_ptr<ShardReader>>> open_inline(model::ValueId data_id);
 
   // -- blobs

@@ -123,6 +123,9 @@ io::Task<Result<std::unique_ptr<LocalDrive>>> LocalDrive::open(CoreParts parts) 
   auto loaded = co_await core->pool.run([c] { return c->load(); });
   CAIRN_CO_TRY(loaded);
   CAIRN_CO_TRY(co_await core->log->load());
+  core->log->when_left([weak = std::weak_ptr<Core>(core)] {
+    if (auto alive = weak.lock()) spawn_give_back(std::move(alive));
+  });
   core->committer->start();
   spawn_sweep(core);
   spawn_reclaim(core);

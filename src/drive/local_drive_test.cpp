@@ -210,6 +210,55 @@ TEST_F(LocalDriveTest, KeepsWhatWasAcknowledgedOverRestarts) {
   }
 }
 
+// Readers on threads of their own, while one key is written again and again and the log gives back
+// what was replaced.
+TEST_F(LocalDriveTest, WhatIsReadWhileItIsReplacedStaysWhatItWas) {
+  make();
+  constexpr std::size_t kBytes = 200'000;
+  const auto letter = [](std::uint64_t data) { return static_cast<char>('a' + data % 26); };
+  std::atomic<std::uint64_t> newest{0}, read_whole{0};
+  std::atomic<bool> stop{false}, wrong{false};
+  struct Reader {
+    static io::Task<bool> go(Drive* drive, std::uint64_t data, char letter, bool* whole) {
+      auto reader = co_await drive->open_inline(value_of(data));
+      if (!reader) co_return reader.code() == Code::not_found;  // replaced already
+      std::vector<std::byte> room(kShardBlockBytes);
+      for (std::size_t at = 0; at < kBytes; at += kShardBlockBytes) {
+        const std::size_t length = std::min(kShardBlockBytes, kBytes - at);
+        const auto bytes = co_await (*reader)->read(at, length, room);
+        if (!bytes) co_return false;
+        for (const std::byte b : *bytes)
+          if (b != static_cast<std::byte>(letter)) co_return false;
+        co_await io::sleep_for(std::chrono::microseconds(300));
+      }
+      *whole = true;
+      co_return true;
+    }
+  };
+  std::vector<std::thread> readers;
+  for (int i = 0; i < 3; ++i) {
+    readers.emplace_back([&] {
+      while (!stop) {
+        const std::uint64_t data = newest;
+        bool whole = false;
+        if (data > 0 && !run(Reader::go(drive_.get(), data, letter(data), &whole))) wrong = true;
+        read_whole += whole;
+      }
+    });
+  }
+  for (std::uint64_t data = 1; data <= 250; ++data) {
+    const auto request = put("k", data, std::string(kBytes, letter(data)));
+    auto reply = run(drive_->mutate(request));
+    EXPECT_TRUE(reply && reply->held());
+    EXPECT_TRUE(run(drive_->settle(fence(), unit_of("k"), request.mutation->stamp)));
+    newest = data;
+  }
+  stop = true;
+  for (auto& reader : readers) reader.join();
+  EXPECT_FALSE(wrong);
+  EXPECT_GT(read_whole, 0u);
+}
+
 TEST_F(LocalDriveTest, RaisesItsGenerationAtEachMount) {
   make();
   close();

@@ -239,7 +239,7 @@ io::Task<Result<std::shared_ptr<const ShardLog::Opened>>> ShardLog::open(LogPlac
     const bool there =
         found != segments_.end() && (!found->second.counted || found->second.in_use(place));
     if (!there) co_return Error{Code::not_found, "the shard log has nothing at this place"};
-    ++found->second.opened;
+    ++found->second.opened[place];
   }
   const std::shared_ptr<Opened> opened(new Opened(shared_from_this(), place));
   CAIRN_CO_ASSIGN(opened->file_, co_await open_segment(place.segment));
@@ -247,12 +247,21 @@ io::Task<Result<std::shared_ptr<const ShardLog::Opened>>> ShardLog::open(LogPlac
 }
 
 ShardLog::Opened::~Opened() {
-  std::lock_guard lock(log_->mutex_);
-  const auto found = log_->segments_.find(place_.segment);
-  CAIRN_ASSERT(found != log_->segments_.end() && found->second.opened > 0);
-  Segment& segment = found->second;
-  if (--segment.opened == 0 && std::exchange(segment.look_again, false))
-    log_->left_.push_back(place_.segment);  // for the next that gives something back
+  bool wake = false;
+  {
+    std::lock_guard lock(log_->mutex_);
+    const auto found = log_->segments_.find(place_.segment);
+    CAIRN_ASSERT(found != log_->segments_.end());
+    Segment& segment = found->second;
+    const auto count = segment.opened.find(place_);
+    CAIRN_ASSERT(count != segment.opened.end());
+    if (--count->second > 0) return;
+    segment.opened.erase(count);
+    if (segment.in_use(place_) || !log_->is_due(place_.segment, segment)) return;
+    wake = log_->left_.empty();
+    log_->left_.push_back(place_.segment);
+  }
+  if (wake && log_->when_left_) log_->when_left_();
 }
 
 io::Task<Result<void>> ShardLog::Opened::read(std::uint64_t offset, io::MutableBytes into) const {
@@ -264,6 +273,12 @@ io::Task<Result<void>> ShardLog::Opened::read(std::uint64_t offset, io::MutableB
 }
 
 // -- giving back
+
+// Whether it is worth giving something of it back, or all.
+bool ShardLog::is_due(std::uint64_t number, const Segment& segment) const {
+  const bool empty = segment.used == 0 && number != tail_.number && number != fresh_.number;
+  return segment.counted && (empty || segment.freed_bytes >= limits_.give_back_bytes);
+}
 
 io::Task<void> ShardLog::release(std::vector<LogPlace> places) {
   const auto self = shared_from_this();
@@ -277,9 +292,7 @@ io::Task<void> ShardLog::release(std::vector<LogPlace> places) {
       segment.mark(place, false);
       segment.freed.push_back(place);
       segment.freed_bytes += pages_of(place.bytes) * kLogPage;
-      const bool empty =
-          segment.used == 0 && place.segment != tail_.number && place.segment != fresh_.number;
-      if (!segment.counted || (!empty && segment.freed_bytes < limits_.give_back_bytes)) continue;
+      if (!is_due(place.segment, segment)) continue;
       if (due.empty() || due.back() != place.segment) due.push_back(place.segment);
     }
   }
@@ -287,7 +300,6 @@ io::Task<void> ShardLog::release(std::vector<LogPlace> places) {
   co_await give_back_left();
 }
 
-// While it was appended to, a segment stayed also when it was empty.
 io::Task<void> ShardLog::give_back_left() {
   const auto self = shared_from_this();
   std::vector<std::uint64_t> left;
@@ -311,13 +323,8 @@ io::Task<void> ShardLog::give_back(std::uint64_t number, bool all_runs) {
     const auto found = segments_.find(number);
     if (found == segments_.end() || !found->second.counted) co_return;
     Segment& segment = found->second;
-    if (segment.opened > 0) {
-      segment.look_again = true;
-      segment.all_runs = segment.all_runs || all_runs;
-      co_return;
-    }
-    all_runs = std::exchange(segment.all_runs, false) || all_runs;
-    remove = segment.used == 0 && number != tail_.number && number != fresh_.number;
+    remove = segment.used == 0 && segment.opened.empty() && number != tail_.number &&
+             number != fresh_.number;
     pages = std::max<std::uint64_t>(segment.pages.size(), 1);
     if (remove) {
       if (const auto entry = open_.find(number); entry != open_.end()) {
@@ -325,21 +332,33 @@ io::Task<void> ShardLog::give_back(std::uint64_t number, bool all_runs) {
         open_.erase(entry);
       }
     } else if (all_runs) {
-      for (std::uint64_t page = 1; page < segment.pages.size(); ++page) {
-        if (segment.pages[page]) continue;
+      Segment kept;  // what is in use, and what is open
+      kept.pages = segment.pages;
+      for (const auto& [place, count] : segment.opened) kept.mark(place, true);
+      pages = std::max<std::uint64_t>(kept.pages.size(), 1);
+      for (std::uint64_t page = 1; page < kept.pages.size(); ++page) {
+        if (kept.pages[page]) continue;
         if (runs.empty() || runs.back().second != page) runs.emplace_back(page, page);
         runs.back().second = page + 1;
       }
     } else {
       std::ranges::sort(segment.freed);
-      for (const LogPlace& place : std::exchange(segment.freed, {})) {
+      for (const LogPlace& place : segment.freed) {
+        if (segment.opened.contains(place)) continue;
         const std::uint64_t page = place.offset / kLogPage;
         if (runs.empty() || runs.back().second != page) runs.emplace_back(page, page);
         runs.back().second = page + pages_of(place.bytes);
       }
     }
-    segment.freed_bytes = 0;
-    if (remove) segments_.erase(found);
+    if (remove) {
+      segments_.erase(found);
+    } else {
+      std::erase_if(segment.freed,
+                    [&](const LogPlace& place) { return !segment.opened.contains(place); });
+      segment.freed_bytes = 0;
+      for (const LogPlace& place : segment.freed)
+        segment.freed_bytes += pages_of(place.bytes) * kLogPage;
+    }
   }
   open.reset();
   if (remove) {
@@ -385,8 +404,7 @@ io::Task<void> ShardLog::reclaim() {
     std::lock_guard lock(mutex_);
     for (auto& [number, segment] : segments_) {
       if (segment.counted) continue;
-      for (const LogPlace& place : std::exchange(segment.freed, {})) segment.mark(place, false);
-      segment.freed_bytes = 0;
+      for (const LogPlace& place : segment.freed) segment.mark(place, false);
       segment.counted = true;
       old.push_back(number);
     }

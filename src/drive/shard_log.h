@@ -13,6 +13,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -76,6 +77,11 @@ class ShardLog : public std::enable_shared_from_this<ShardLog> {
   std::uint64_t bytes_in_use();
   // Named by nothing any more, and that is synced.
   io::Task<void> release(std::vector<LogPlace> places);
+  // What could not be given back when it was released, because it was open or being appended to.
+  io::Task<void> give_back_left();
+  // `wake` is called, on any thread, when a place was closed that waits for give_back_left(). To be
+  // set before anything is opened.
+  void when_left(std::function<void()> wake) { when_left_ = std::move(wake); }
 
  private:
   struct Segment {
@@ -83,10 +89,8 @@ class ShardLog : public std::enable_shared_from_this<ShardLog> {
     std::uint64_t used = 0;     // how many
     bool counted = true;        // pages are right: of an old segment once reclaim() was here
     std::vector<LogPlace> freed{};
-    std::uint64_t freed_bytes = 0;  // not given back yet
-    unsigned opened = 0;            // places of it that are being read: nothing is given back
-    bool look_again = false;        // something would have been given back meanwhile
-    bool all_runs = false;          // ... all that is not in use
+    std::uint64_t freed_bytes = 0;          // not given back yet
+    std::map<LogPlace, unsigned> opened{};  // how often: their pages are not given back
     void mark(const LogPlace& place, bool in_use);
     bool in_use(const LogPlace& place) const;
   };
@@ -108,8 +112,8 @@ class ShardLog : public std::enable_shared_from_this<ShardLog> {
     std::uint64_t end = 0;
   };
   bool has_room();
+  bool is_due(std::uint64_t number, const Segment& segment) const;  // under the lock
   io::Task<Result<void>> next_segment();
-  io::Task<void> give_back_left();
   std::vector<io::Bytes> pieces_of(const std::vector<io::Slices>& shards);
   io::Task<Result<std::shared_ptr<io::File>>> open_segment(std::uint64_t number);
   io::Task<void> give_back(std::uint64_t number, bool all_runs);
@@ -119,6 +123,7 @@ class ShardLog : public std::enable_shared_from_this<ShardLog> {
   const std::string directory_;
   const Limits limits_;
 
+  std::function<void()> when_left_{};
   Room room_{};  // append()'s own
   io::AsyncMutex making_room_;
 
@@ -126,7 +131,7 @@ class ShardLog : public std::enable_shared_from_this<ShardLog> {
   // Guarded by mutex_.
   Tail tail_{};                        // being appended to
   Tail fresh_{};                       // the next one
-  std::vector<std::uint64_t> left_{};  // segments that were the tail, to be looked at
+  std::vector<std::uint64_t> left_{};  // segments to be looked at
   std::uint64_t next_number_ = 1;
   std::map<std::uint64_t, Segment> segments_;
   std::map<std::uint64_t, OpenFile> open_;

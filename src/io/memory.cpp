@@ -42,9 +42,9 @@ std::size_t shard_of_this_thread() {
   return mine % kShards;
 }
 
-// The free blocks, spread over shards so that reactors do not meet at one lock. A block is put where
-// it is let go, which may be far from where the next is asked for: whoever finds none at home looks
-// everywhere before new memory is taken, which would have to be cleared.
+// The free blocks, spread over shards so that reactors do not meet at one lock. A block is put
+// where it is let go, which may be far from where the next is asked for: whoever finds none at home
+// looks everywhere before new memory is taken, which would have to be cleared.
 class FreeLists {
  public:
   ~FreeLists() {

@@ -3,13 +3,10 @@
 
 #include "object/conditions.h"
 #include "object/engine.h"
+#include "object/lookups.h"
 
 namespace cairn::object {
 namespace {
-
-// Overwritten between looking up and opening: look again, this often (protocol.md 4.3). A key that
-// is written again and again loses a race now and then.
-constexpr int kLookups = 8;
 
 Error no_such_part(std::uint32_t asked, std::uint32_t count) {
   return {
@@ -57,7 +54,7 @@ io::Task<Result<GetResult>> Engine::get(GetRequest request) {
   CAIRN_CO_ASSIGN(const BucketView view, buckets_.find(request.bucket));
   const model::UnitKey unit = model::UnitKey::object(view.id, request.key.text());
   const bool want_parts = request.want_body || request.part_number.has_value();
-  for (int lookup = 0; lookup < kLookups; ++lookup) {
+  for (Lookups lookups;;) {
     CAIRN_CO_ASSIGN(store::Found found, co_await find_readable(view, unit, request.version,
                                                                want_parts, request.want_body));
     CAIRN_CO_TRY(check_read(request.conditions, found.record));
@@ -68,6 +65,8 @@ io::Task<Result<GetResult>> Engine::get(GetRequest request) {
     CAIRN_CO_TRY(select_bytes(request, found, result));
     if (!request.want_body || result.length == 0) co_return result;
 
+    if (!lookups.again(found))
+      co_return Error{Code::unavailable, "the data of this version could not be opened"};
     auto body = co_await store_.open_data(unit, std::move(found), result.offset, result.length);
     if (body) {
       result.body = std::move(*body);
@@ -75,7 +74,6 @@ io::Task<Result<GetResult>> Engine::get(GetRequest request) {
     }
     if (body.code() != Code::not_found && body.code() != Code::conflict) co_return body.error();
   }
-  co_return Error{Code::unavailable, "the data of this version could not be opened"};
 }
 
 io::Task<Result<std::vector<PartInfo>>> Engine::object_parts(BucketName bucket, ObjectKey key,

@@ -10,6 +10,7 @@
 #include "io/reactor.h"
 #include "io/sync.h"
 #include "io/testing/sim_executor.h"
+#include "object/hashing.h"
 
 namespace cairn::object {
 namespace {
@@ -173,7 +174,6 @@ TEST(HashStage, OthersComeAlong) {
   EXPECT_EQ(stage->counts().alone, 0u);
 }
 
-// A body that is given up takes its bytes with it: nobody reads them later.
 TEST(HashStage, TheMoreAreThereTheMoreIsWorthKeeping) {
   SimExecutor executor(1);
   const auto stage = std::make_shared<HashStage>(executor);
@@ -189,6 +189,34 @@ TEST(HashStage, TheMoreAreThereTheMoreIsWorthKeeping) {
   EXPECT_EQ(before, HashStage::kMostInHand);
 }
 
+TEST(HashStage, ABodyKeepsWhatIsWorthKeepingAndNothingWhenMemoryIsShort) {
+  if (crypto::md5_lanes() == 1) GTEST_SKIP() << "one lane: nothing is kept";
+  SimExecutor executor(1);
+  const auto stage = std::make_shared<HashStage>(executor);
+  std::vector<HashStage::Presence> writes;
+  for (std::size_t i = 0; i < 100; ++i) writes.emplace_back(stage);
+  BodyHasher hasher(stage, crypto::Checksum::crc64nvme, {});
+  struct Run {
+    static io::Task<bool> settle(BodyHasher& body, std::shared_ptr<Buffer> buffer, bool may_stay) {
+      body.update(buffer->bytes());
+      co_await body.settle(std::move(buffer), may_stay);
+      co_return true;
+    }
+  };
+  const auto fill = [&](bool may_stay) {
+    auto buffer = std::make_shared<Buffer>(1'000);
+    const std::weak_ptr<Buffer> kept = buffer;
+    executor.run(Run::settle(hasher, std::move(buffer), may_stay));
+    return kept;
+  };
+  std::vector<std::weak_ptr<Buffer>> buffers;
+  for (std::size_t i = 0; i < HashStage::kMostInHand + 2; ++i) buffers.push_back(fill(true));
+  for (std::size_t i = 0; i < buffers.size(); ++i) EXPECT_EQ(buffers[i].expired(), i < 2) << i;
+  buffers.push_back(fill(false));
+  for (const auto& buffer : buffers) EXPECT_TRUE(buffer.expired());
+}
+
+// A body that is given up takes its bytes with it: nobody reads them later.
 TEST(HashStage, ADroppedStreamIsForgotten) {
   SimExecutor executor(1);
   const auto stage = std::make_shared<HashStage>(executor);

@@ -1,11 +1,10 @@
 // The source of CopyObject and UploadPartCopy.
 #include "object/conditions.h"
 #include "object/engine.h"
+#include "object/lookups.h"
 
 namespace cairn::object {
 namespace {
-
-constexpr int kLookups = 8;  // as in get.cpp
 
 Result<Span> source_span(const std::optional<ByteRange>& range, std::uint64_t size) {
   if (!range) return Span{0, size, false};
@@ -21,7 +20,7 @@ Result<Span> source_span(const std::optional<ByteRange>& range, std::uint64_t si
 io::Task<Result<Engine::Source>> Engine::open_source(SourceRequest request, MayCopy may_copy) {
   CAIRN_CO_ASSIGN(const BucketView view, buckets_.find(request.bucket));
   const model::UnitKey unit = model::UnitKey::object(view.id, request.key.text());
-  for (int lookup = 0; lookup < kLookups; ++lookup) {
+  for (Lookups lookups;;) {
     auto found = co_await find_readable(view, unit, request.version, true, true);
     if (!found && found.code() == Code::method_not_allowed) {
       co_return Error{Code::invalid_request,
@@ -45,6 +44,8 @@ io::Task<Result<Engine::Source>> Engine::open_source(SourceRequest request, MayC
     CAIRN_CO_TRY(may_copy(source.record));
     if (span.length == 0) co_return source;
 
+    if (!lookups.again(*found))
+      co_return Error{Code::unavailable, "the data of the source could not be opened"};
     auto body = co_await store_.open_data(unit, std::move(*found), span.offset, span.length);
     if (body) {
       source.body = std::move(*body);
@@ -52,7 +53,6 @@ io::Task<Result<Engine::Source>> Engine::open_source(SourceRequest request, MayC
     }
     if (body.code() != Code::not_found && body.code() != Code::conflict) co_return body.error();
   }
-  co_return Error{Code::unavailable, "the data of the source could not be opened"};
 }
 
 }  // namespace cairn::object

@@ -70,11 +70,12 @@ class MemorySource : public io::SliceSource {
   io::Slices slices_;
 };
 
-// A range of one blob: batches of whole stripes, some of them being read while one is sent.
-class BlobSource : public io::SliceSource {
+// A range of one data id: batches of whole stripes, some of them being read while one is sent. Its
+// shards are let go when the last batch is read.
+class ShardSource : public io::SliceSource {
  public:
-  BlobSource(std::shared_ptr<ShardSet> set, const DataOptions& options, std::uint64_t begin,
-             std::uint64_t end)
+  ShardSource(std::shared_ptr<ShardSet> set, const DataOptions& options, std::uint64_t begin,
+              std::uint64_t end)
       : set_(std::move(set)), options_(options), at_(begin), end_(end) {}
 
   // Reads the first batch: it spans a stripe where the range does, so k shards are open afterwards.
@@ -83,11 +84,15 @@ class BlobSource : public io::SliceSource {
     auto batch = co_await read_batch(set_, begin, end);
     if (!batch) co_return Error{std::move(batch.error())};
     first_ = std::move(*batch);
+    if (at_ >= end_) set_.reset();
     co_return Result<void>{};
   }
 
   io::Task<Batch> next() override {
-    if (first_.empty() && ahead_.empty() && at_ >= end_) co_return io::Slices{};
+    if (ahead_.empty() && at_ >= end_) {
+      set_.reset();  // nothing more is read: shards that went meanwhile need not be kept
+      co_return std::exchange(first_, {});
+    }
     const unsigned most = options_.read_batches_ahead;
     const unsigned ahead = is_crowded(set_->memory()) ? std::min(most, 1u) : most;
     while (ahead_.size() < ahead && at_ < end_) issue();
@@ -140,6 +145,7 @@ class BlobSource : public io::SliceSource {
       at_ = end_;
       ahead_.clear();
     }
+    if (ahead_.empty() && at_ >= end_) set_.reset();
     co_return batch;
   }
 
@@ -161,7 +167,7 @@ io::Task<Opened> open_range(std::shared_ptr<const ReadContext> context, model::D
   auto set = ShardSet::make(context->memory, context->options, context->view, part, is_inline,
                             context->on_damage);
   if (!set) co_return Error{std::move(set.error())};
-  auto source = std::make_unique<BlobSource>(std::move(*set), context->options, begin, end);
+  auto source = std::make_unique<ShardSource>(std::move(*set), context->options, begin, end);
   auto opened = co_await source->open();
   if (!opened) co_return Error{std::move(opened.error())};
   co_return Opened{std::move(source)};

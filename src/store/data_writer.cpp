@@ -43,7 +43,7 @@ class StagedWriter : public DataWriter {
   }
 
   void arrived(std::size_t bytes) override {
-    if (!batch_) return;
+    if (!batch_ || filled_ == batch_->data().size()) return;  // advance() says so
     arrived_ += bytes;
     CAIRN_ASSERT(filled_ + arrived_ <= batch_->data().size());
     batch_->filled(filled_ + arrived_);

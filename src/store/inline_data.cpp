@@ -1,5 +1,5 @@
-// Reading inline data: shards that came with the record, and where some are missing, from the
-// drives.
+// Shards of inline data, whole: those that came with the record of small data, and where some are
+// missing, from the drives.
 #include <algorithm>
 #include <optional>
 #include <utility>

@@ -102,7 +102,10 @@ void ShardSet::failed(unsigned slot, const Error& error) {
   if (!first || !in_service || !tells_of_damage(error.code)) return;
   s.lost = error.code != Code::io_error;
   s.gone = error.code == Code::not_found;
-  if (on_damage_ && (s.expected || error.code != Code::not_found))
+  // An inline shard that is not there was replaced meanwhile, or is on its way: what stays missing
+  // is in the repair queue, or for the scrub to find.
+  const bool absent = error.code == Code::not_found;
+  if (on_damage_ && (!absent || (s.expected && !is_inline_)))
     on_damage_(slot, part_, is_inline_, error);
 }
 
