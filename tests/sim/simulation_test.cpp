@@ -30,31 +30,31 @@ TEST_F(Simulation, TheSameSeedIsTheSameRun) {
   }
 }
 
-// That nothing is found means something only if planted mistakes are found.
-unsigned found(Plant plant, model::ErasureProfile profile, unsigned seeds) {
-  unsigned count = 0;
+// That nothing is found means something only if planted mistakes are found: within so many seeds.
+bool finds(Plant plant, model::ErasureProfile profile, unsigned seeds) {
   for (unsigned seed = 1; seed <= seeds; ++seed) {
     sim::Setup setup;
     setup.seed = seed;
     setup.profile = profile;
     setup.plant = plant;
-    count += simulate(setup).failure.has_value();
+    if (simulate(setup).failure) return true;
   }
-  return count;
+  return false;
 }
 
 TEST_F(Simulation, FindsADriveThatAcknowledgesWhatItNeverSaw) {
-  EXPECT_GT(found(Plant::lying_ack, {2, 1}, 20), 0u);
-  EXPECT_GT(found(Plant::lying_ack, {2, 2}, 20), 0u);
+  EXPECT_TRUE(finds(Plant::lying_ack, {2, 1}, 20));
+  EXPECT_TRUE(finds(Plant::lying_ack, {2, 2}, 20));
 }
 
 TEST_F(Simulation, FindsAnIndexThatDoesNotSync) {
-  EXPECT_GT(found(Plant::ignored_sync, {1, 0}, 20), 0u);
-  EXPECT_GT(found(Plant::ignored_sync, {2, 2}, 40), 0u);
+  EXPECT_TRUE(finds(Plant::ignored_sync, {1, 0}, 20));
+  EXPECT_TRUE(finds(Plant::ignored_sync, {2, 2}, 40));
 }
 
 TEST_F(Simulation, FindsAnOldCopyThatIsBelieved) {
-  EXPECT_GT(found(Plant::old_copy, {2, 2}, 300), 0u);  // four of them
+  // One in 200 seeds or so: the copy must lack what others lack, too.
+  EXPECT_TRUE(finds(Plant::old_copy, {2, 2}, 1500));
 }
 
 }  // namespace
