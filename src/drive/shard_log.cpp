@@ -274,10 +274,13 @@ io::Task<Result<void>> ShardLog::Opened::read(std::uint64_t offset, io::MutableB
 
 // -- giving back
 
-// Whether it is worth giving something of it back, or all.
+bool ShardLog::is_empty(std::uint64_t number, const Segment& segment) const {
+  return segment.used == 0 && number != tail_.number && number != fresh_.number;
+}
+
 bool ShardLog::is_due(std::uint64_t number, const Segment& segment) const {
-  const bool empty = segment.used == 0 && number != tail_.number && number != fresh_.number;
-  return segment.counted && (empty || segment.freed_bytes >= limits_.give_back_bytes);
+  const bool enough = segment.freed_bytes >= limits_.give_back_bytes;
+  return segment.counted && (enough || is_empty(number, segment));
 }
 
 io::Task<void> ShardLog::release(std::vector<LogPlace> places) {
@@ -323,8 +326,7 @@ io::Task<void> ShardLog::give_back(std::uint64_t number, bool all_runs) {
     const auto found = segments_.find(number);
     if (found == segments_.end() || !found->second.counted) co_return;
     Segment& segment = found->second;
-    remove = segment.used == 0 && segment.opened.empty() && number != tail_.number &&
-             number != fresh_.number;
+    remove = is_empty(number, segment) && segment.opened.empty();
     pages = std::max<std::uint64_t>(segment.pages.size(), 1);
     if (remove) {
       if (const auto entry = open_.find(number); entry != open_.end()) {

@@ -58,7 +58,6 @@ class ShardLog : public std::enable_shared_from_this<ShardLog> {
     ~Opened();
     Opened(const Opened&) = delete;
     Opened& operator=(const Opened&) = delete;
-    const LogPlace& place() const { return place_; }
     // The bytes from `offset` on, as they are: whoever asked compares checksums. corrupt: the
     // segment is shorter. REQUIRES: `into` ends within the place.
     io::Task<Result<void>> read(std::uint64_t offset, io::MutableBytes into) const;
@@ -112,7 +111,10 @@ class ShardLog : public std::enable_shared_from_this<ShardLog> {
     std::uint64_t end = 0;
   };
   bool has_room();
-  bool is_due(std::uint64_t number, const Segment& segment) const;  // under the lock
+  // Under the lock: whether nothing of it is named and nothing more comes; whether it is worth
+  // giving something of it back.
+  bool is_empty(std::uint64_t number, const Segment& segment) const;
+  bool is_due(std::uint64_t number, const Segment& segment) const;
   io::Task<Result<void>> next_segment();
   std::vector<io::Bytes> pieces_of(const std::vector<io::Slices>& shards);
   io::Task<Result<std::shared_ptr<io::File>>> open_segment(std::uint64_t number);
