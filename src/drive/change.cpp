@@ -299,6 +299,13 @@ Result<bool> settle_pending(UnitChanges& c, UnitView& view, const Stamp& stamp) 
   return true;
 }
 
+Result<bool> settle_and_forget(UnitChanges& c, UnitView& view, const Stamp& stamp) {
+  if (view.head() != stamp) return settle_pending(c, view, stamp);
+  if (view.summary().rows != 0) return broken(view, "a unit with versions is to be forgotten");
+  CAIRN_TRY(wipe_unit(c, view));
+  return true;
+}
+
 Result<Accepted> accept_install(UnitChanges& c, UnitView& view, const InstallRequest& request,
                                 const PreparedRows& rows) {
   const auto settled = view.settled().head;
@@ -334,7 +341,9 @@ Result<void> wipe_unit(UnitChanges& c, UnitView& view) {
       if (put.fresh && !contains(rows, put.info.id)) rows.push_back(put.info);
     c.events.push_back({view.unit(), pending->stamp, {}});
   }
-  CAIRN_TRY(delete_rows(c, view, rows, Target{}, Pendings{}));
+  Target nothing;
+  nothing.whole = true;
+  CAIRN_TRY(delete_rows(c, view, rows, nothing, Pendings{}));
   if (view.settled().head_row) c.batch.remove(Family::records, view.unit());
   c.pendings.push_back({view.unit(), std::make_shared<const Pendings>(), {}});
   return {};

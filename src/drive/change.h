@@ -56,6 +56,9 @@ Result<Accepted> accept_mutation(UnitChanges& changes, UnitView& view, const Mut
 
 // True if the unit changed: the drive held exactly that stamp, pending.
 Result<bool> settle_pending(UnitChanges& changes, UnitView& view, const Stamp& stamp);
+// Likewise, where every member holds that stamp and it empties the unit: nothing of the unit is
+// kept, unless something newer is pending.
+Result<bool> settle_and_forget(UnitChanges& changes, UnitView& view, const Stamp& stamp);
 
 Result<Accepted> accept_install(UnitChanges& changes, UnitView& view, const InstallRequest& request,
                                 const PreparedRows& rows);

@@ -147,6 +147,9 @@ struct SettleRequest {
   Fence fence;
   model::UnitKey unit;
   Stamp stamp{};
+  // It empties the unit, and every member holds it (docs/decisions/0007-forget-with-settle.md): a
+  // drive on which nothing newer came keeps nothing of the unit.
+  bool forget = false;
 };
 
 // Repair: install the settled state beneath newer pendings (6.2).

@@ -27,6 +27,17 @@ class DriveTest : public testing::DriveFixture {
     EXPECT_EQ(settle(unit, s), Refusal::none);
     return s;
   }
+  io::Task<Result<Refusal>> ask_to_forget(model::UnitKey unit, Stamp stamp) {
+    std::vector<SettleRequest> one;
+    one.push_back({fence(), std::move(unit), stamp, true});
+    CAIRN_CO_ASSIGN(auto replies, co_await drive->settle_all(std::move(one)));
+    co_return std::move(replies.at(0));
+  }
+  void settle_and_forget(const model::UnitKey& unit, Stamp stamp) {
+    const auto reply = executor.run(ask_to_forget(unit, stamp));
+    ASSERT_TRUE(reply) << reply.error().message;
+    EXPECT_EQ(*reply, Refusal::none);
+  }
   Row version(Stamp s) { return make_row(s, s, {.null_version = false}); }
 };
 
@@ -184,6 +195,47 @@ TEST_F(DriveTest, AUnitWithoutVersionsKeepsItsHeadUntilItIsForgotten) {
   EXPECT_EQ(*forgotten, Refusal::none);
   EXPECT_FALSE(read(a).head);
   EXPECT_TRUE(keys(Family::records).empty());
+}
+
+TEST_F(DriveTest, AnEmptiedUnitIsForgottenAsItIsSettled) {
+  settled_put(a);
+  const Stamp s2 = next();
+  accept(whole(a, s2, {}));
+  settle_and_forget(a, s2);
+  EXPECT_FALSE(read(a).head);
+  EXPECT_FALSE(inspect(a).settled_head);
+  EXPECT_TRUE(inspect(a).pendings.empty());
+  for (const Family family : {Family::records, Family::inline_data, Family::logged, Family::refs})
+    EXPECT_TRUE(keys(family).empty());
+  settle_and_forget(a, s2);  // again: nothing to do
+  // Not synced yet, it is as if it had not been said.
+  crash_losing_all();
+  EXPECT_EQ(read(a).head, s2);
+  EXPECT_EQ(read(a).row_count, 0u);
+  settle_and_forget(a, s2);
+  EXPECT_FALSE(read(a).head);
+  // What came before it, and was settled on its own, goes as well.
+  const Stamp s3 = next(), s4 = next();
+  accept(whole(a, s3, {make_row(s3, s3)}));
+  accept(whole(a, s4, {}));
+  settle(a, s4);
+  settle_and_forget(a, s4);
+  EXPECT_FALSE(read(a).head);
+  EXPECT_TRUE(keys(Family::records).empty());
+}
+
+TEST_F(DriveTest, WithSomethingNewerAnEmptiedUnitIsSettledOnly) {
+  settled_put(a);
+  const Stamp s2 = next(), s3 = next();
+  accept(whole(a, s2, {}));
+  accept(whole(a, s3, {make_row(s3, s3)}));
+  settle_and_forget(a, s2);
+  EXPECT_EQ(inspect(a).settled_head, s2);
+  EXPECT_EQ(read(a).head, s3);
+  ASSERT_EQ(inspect(a).pendings.size(), 1u);
+  // No leader forgets what holds something.
+  EXPECT_FALSE(executor.run(ask_to_forget(a, s3)));
+  EXPECT_EQ(read(a).row_count, 1u);
 }
 
 TEST_F(DriveTest, AUnitWithVersionsOrPendingsIsNotForgotten) {

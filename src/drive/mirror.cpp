@@ -1,7 +1,5 @@
 #include "drive/mirror.h"
 
-#include <algorithm>
-
 #include "base/assert.h"
 
 namespace cairn::drive {
@@ -38,7 +36,6 @@ PendingMirror::Flight PendingMirror::enter(const std::string& unit) {
   std::lock_guard lock(s.mutex);
   ++s.version;
   auto& entry = s.entries[unit];
-  if (entry.in_flight == 0 && entry.bare()) --s.bare;
   ++entry.in_flight;
   ++entry.preparing;
   return Flight{this, unit};
@@ -73,33 +70,14 @@ void PendingMirror::leave(const std::string& unit) {
   std::lock_guard lock(s.mutex);
   const auto it = s.entries.find(unit);
   CAIRN_ASSERT(it != s.entries.end() && it->second.in_flight > 0);
-  if (--it->second.in_flight == 0 && !it->second.pendings) let_go(s, it);
+  if (--it->second.in_flight == 0 && !it->second.pendings) s.entries.erase(it);
   in_flight_.fetch_sub(1);
-}
-
-// Keeps a bare head, instead of another that is kept where there are many, and nothing else.
-// REQUIRES: nothing in flight, no pendings.
-void PendingMirror::let_go(Shard& s, Entries::iterator it) {
-  if (!it->second.settled) {
-    s.entries.erase(it);
-    return;
-  }
-  if (++s.bare <= kMostBare) return;
-  // Among many pendings none may be found soon: then it goes itself.
-  auto looked_at = s.entries.begin();
-  std::ranges::advance(looked_at, 4 * kMostBare, s.entries.end());
-  const auto other = std::find_if(s.entries.begin(), looked_at, [&](const auto& one) {
-    return &one != &*it && one.second.in_flight == 0 && one.second.bare();
-  });
-  s.entries.erase(other != looked_at ? other : it);
-  --s.bare;
 }
 
 void PendingMirror::publish(const std::string& unit, std::shared_ptr<const Pendings> pendings,
                             std::shared_ptr<const SettledState> settled) {
   if (pendings && pendings->empty()) pendings.reset();
-  const bool is_bare = settled && settled->head && settled->summary.rows == 0;
-  if (!pendings && !is_bare) settled.reset();
+  if (!pendings) settled.reset();
   Shard& s = shard(unit);
   std::lock_guard lock(s.mutex);
   ++s.version;
@@ -107,13 +85,15 @@ void PendingMirror::publish(const std::string& unit, std::shared_ptr<const Pendi
   const bool had = it != s.entries.end() && it->second.pendings;
   const bool has = pendings != nullptr;
   if (has != had) units_.fetch_add(has ? 1 : std::size_t(-1), std::memory_order_relaxed);
-  if (it == s.entries.end() && !has) return;
-  const auto at = it != s.entries.end() ? it : s.entries.try_emplace(unit).first;
-  Entry& entry = at->second;
-  if (entry.in_flight == 0 && entry.bare()) --s.bare;
-  entry.pendings = std::move(pendings);
-  entry.settled = std::move(settled);
-  if (entry.in_flight == 0 && !has) let_go(s, at);
+  if (has) {
+    Entry& entry = it != s.entries.end() ? it->second : s.entries[unit];
+    entry.pendings = std::move(pendings);
+    entry.settled = std::move(settled);
+  } else if (it != s.entries.end()) {
+    it->second.pendings.reset();
+    it->second.settled.reset();
+    if (it->second.in_flight == 0) s.entries.erase(it);
+  }
 }
 
 }  // namespace cairn::drive

@@ -1,8 +1,6 @@
 // Pendings of all units that have any, with the settled state beneath them, in memory, and which
 // units have messages in flight: so that most reads need not look for pendings at all, and know
-// whether what they read was one state, and a settle need not read what its mutation had read. And
-// some bare heads: of units that were emptied a moment ago, which the leader is about to ask for
-// and to have forgotten (6.3).
+// whether what they read was one state, and a settle need not read what its mutation had read.
 //
 // A reader looks, reads the index, and asks whether anything began to change meanwhile: if the unit
 // had nothing in flight and its shard of the mirror the same version afterwards, what it read was
@@ -62,8 +60,7 @@ class PendingMirror {
   // Returns when all messages for the unit that arrived before are in the committer's queue.
   io::Task<void> wait_submitted(std::string unit);
 
-  // `settled`: the state beneath `pendings`, or null where it is not known. Kept as long as there
-  // are pendings, and, for a while, where it is a bare head.
+  // `settled`: the state beneath `pendings`, or null where it is not known.
   void publish(const std::string& unit, std::shared_ptr<const Pendings> pendings,
                std::shared_ptr<const SettledState> settled = {});
   std::size_t units() const { return units_.load(std::memory_order_relaxed); }  // with pendings
@@ -94,19 +91,14 @@ class PendingMirror {
     std::uint32_t preparing = 0;
     std::vector<io::OneShot<bool>> waiting{};       // for preparing to become 0
     std::shared_ptr<const Pendings> pendings{};     // null: none
-    std::shared_ptr<const SettledState> settled{};  // of a unit with pendings, or a bare head
-    bool bare() const { return !pendings && settled; }
+    std::shared_ptr<const SettledState> settled{};  // of a unit with pendings
   };
   struct alignas(64) Shard {
     mutable std::mutex mutex;
     std::uint64_t version = 0;
     std::unordered_map<std::string, Entry> entries;
-    std::size_t bare = 0;  // entries with a bare head and nothing in flight
   };
   static constexpr std::size_t kShards = 1024;
-  static constexpr std::size_t kMostBare = 16;  // kept in a shard
-  using Entries = std::unordered_map<std::string, Entry>;
-  void let_go(Shard& shard, Entries::iterator it);
   Shard& shard(const std::string& unit) const;
   std::unique_ptr<std::array<Shard, kShards>> shards_ =
       std::make_unique<std::array<Shard, kShards>>();

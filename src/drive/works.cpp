@@ -99,7 +99,11 @@ Result<void> SettleWork::apply(Round& round) {
   flight_.emplace(round.core.mirror.enter(request_.unit.encoded()));
   flight_->submitted();
   CAIRN_ASSIGN(UnitView view, load(round, request_.unit.encoded()));
-  CAIRN_TRY(settle_pending(round.units, view, request_.stamp));
+  if (request_.forget) {
+    CAIRN_TRY(settle_and_forget(round.units, view, request_.stamp));
+  } else {
+    CAIRN_TRY(settle_pending(round.units, view, request_.stamp));
+  }
   return {};
 }
 

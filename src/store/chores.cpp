@@ -55,29 +55,29 @@ std::size_t Chores::Queue::size() {
   return tasks.size();
 }
 
-void Chores::settled(View view, UnitKey unit, Stamp stamp, std::uint32_t whole_on, bool empty) {
+void Chores::settled(View view, UnitKey unit, Stamp stamp, std::uint32_t whole_on, Leaves leaves) {
   const std::uint32_t everyone = (1u << view->n) - 1;
-  if (whole_on == everyone) return tell(std::move(view), std::move(unit), stamp, empty);
+  if (whole_on == everyone) return tell(std::move(view), std::move(unit), stamp, leaves);
   core_.metrics.short_commits.add();
   for (const Member& member : view->members) {
     if (!(whole_on >> member.slot & 1u)) member.device->add_backlog(1);
   }
-  core_.detach(note_then_tell(std::move(view), std::move(unit), stamp, whole_on, empty));
+  core_.detach(note_then_tell(std::move(view), std::move(unit), stamp, whole_on, leaves));
 }
 
 io::Task<void> Chores::note_then_tell(View view, UnitKey unit, Stamp stamp, std::uint32_t whole_on,
-                                      bool empty) {
+                                      Leaves leaves) {
   // Not noted: the pendings stay, and are found by the next look at their index.
-  if (co_await note(view, unit, whole_on)) tell(std::move(view), std::move(unit), stamp, empty);
+  if (co_await note(view, unit, whole_on)) tell(std::move(view), std::move(unit), stamp, leaves);
 }
 
-void Chores::tell(View view, UnitKey unit, Stamp stamp, bool empty) {
-  if (empty) emptied(unit);
+void Chores::tell(View view, UnitKey unit, Stamp stamp, Leaves leaves) {
+  if (leaves == Leaves::head) emptied(unit);
   bool first = false;
   {
     std::lock_guard lock(told_mutex_);
     first = told_.empty();
-    told_.push_back({std::move(view), std::move(unit), stamp});
+    told_.push_back({std::move(view), std::move(unit), stamp, leaves == Leaves::nothing});
   }
   if (first) core_.detach(tell_all());
 }
@@ -94,7 +94,7 @@ io::Task<void> Chores::tell_all() {
     for (const Member& member : one.view->members) {
       auto at = std::ranges::find(by_device, member.device, [](const auto& d) { return d.first; });
       if (at == by_device.end()) at = by_device.insert(at, {member.device, {}});
-      at->second.push_back({one.view->fence(member.slot), one.unit, one.stamp});
+      at->second.push_back({one.view->fence(member.slot), one.unit, one.stamp, one.forget});
     }
   }
   for (auto& [device, requests] : by_device) {

@@ -29,7 +29,7 @@ class Chores {
   // note. Two, so that the note outlives one drive's absence; what is lost with a drive is found
   // when that drive is rebuilt, which looks at every unit.
   void settled(View view, model::UnitKey unit, model::Stamp stamp, std::uint32_t whole_on,
-               bool empty);
+               Leaves leaves);
   // Something of this unit is damaged or missing somewhere (found by a reader).
   void damaged(model::UnitKey unit);
   // A read found this shard damaged or missing: it is looked at whole, the drive is told that it
@@ -63,8 +63,8 @@ class Chores {
     std::size_t size();
   };
   io::Task<void> note_then_tell(View view, model::UnitKey unit, model::Stamp stamp,
-                                std::uint32_t whole_on, bool empty);
-  void tell(View view, model::UnitKey unit, model::Stamp stamp, bool empty);
+                                std::uint32_t whole_on, Leaves leaves);
+  void tell(View view, model::UnitKey unit, model::Stamp stamp, Leaves leaves);
   io::Task<void> tell_all();
   io::Task<bool> note(View view, model::UnitKey unit, std::uint32_t preferred);
   io::Task<void> note_damage(model::UnitKey unit);
@@ -84,6 +84,7 @@ class Chores {
     View view;
     model::UnitKey unit;
     model::Stamp stamp{};
+    bool forget = false;
   };
   std::mutex told_mutex_{};
   std::vector<Told> told_{};

@@ -170,8 +170,7 @@ io::Task<Result<Committed>> Leader::write(View view, SettledPtr settled, Commit 
   CAIRN_ASSERT(now->row_count == effect.rows_after);
   partition.set_known(commit.unit, now);
   core_.metrics.commits.add();
-  chores_.settled(view, commit.unit, stamp, outcome.held & ~outcome.lacking,
-                  effect.rows_after == 0);
+  chores_.settled(view, commit.unit, stamp, outcome.held & ~outcome.lacking, outcome.leaves);
   co_await remove_guarded(view, std::move(commit.guards));
   co_return effect.reply;
 }

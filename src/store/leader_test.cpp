@@ -331,6 +331,54 @@ TEST(Leader, EmptyUnitsAreForgottenByAll) {
   EXPECT_EQ(c.etag("k"), "b");
 }
 
+TEST(Leader, WhatAllHoldIsForgottenAsItIsSettled) {
+  Cluster c(k22);
+  ASSERT_TRUE(c.commit(c.put("k", "a")));
+  ASSERT_TRUE(c.commit(remove("k")));
+  c.rest(100ms);
+  EXPECT_EQ(c.holders("k"), 0u);
+  for (const auto& drive : c.drives) EXPECT_EQ(drive->inspects, 0u);
+  EXPECT_EQ(c.etag("k"), "not_found");
+  ASSERT_TRUE(c.commit(c.put("k", "b")));
+  EXPECT_EQ(c.etag("k"), "b");
+  // Written again before the drives were told.
+  ASSERT_TRUE(c.commit(remove("k")));
+  ASSERT_TRUE(c.commit(c.put("k", "c")));
+  c.rest(100ms);
+  EXPECT_EQ(c.etag("k"), "c");
+  EXPECT_EQ(c.holders("k"), 4u);
+  EXPECT_EQ(pendings(c, "k"), 0u);
+}
+
+TEST(Leader, AMessageUnderWayKeepsTheHead) {
+  Cluster c(k12);
+  c.drives[2]->faults.delay = 60s;
+  ASSERT_TRUE(c.commit(c.put("k", "a")));
+  c.drives[2]->faults.delay = {};
+  ASSERT_TRUE(c.commit(remove("k")));
+  c.rest(100s);  // the put arrives
+  EXPECT_EQ(c.etag("k"), "not_found");
+  EXPECT_EQ(pendings(c, "k"), 0u);
+  c.stop();
+  c.start({0});  // with the drive that it came to
+  EXPECT_EQ(c.etag("k"), "not_found");
+}
+
+TEST(Leader, ADriveThatWasNotToldToForgetIsToldLater) {
+  Cluster c(k22);
+  ASSERT_TRUE(c.commit(c.put("k", "a")));
+  c.rest(100ms);
+  c.drives[1]->faults.lose_settles = true;
+  ASSERT_TRUE(c.commit(remove("k")));
+  c.rest(100ms);
+  EXPECT_EQ(c.holders("k"), 1u);
+  EXPECT_EQ(c.etag("k"), "not_found");
+  c.drives[1]->faults.lose_settles = false;
+  c.rest(200s);  // its pending is seen twice
+  EXPECT_EQ(c.holders("k"), 0u);
+  EXPECT_EQ(c.etag("k"), "not_found");
+}
+
 TEST(Leader, AHeadStaysWhileADriveIsAway) {
   Cluster c(k22);
   ASSERT_TRUE(c.commit(c.put("k", "a")));

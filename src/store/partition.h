@@ -38,6 +38,11 @@ struct Settled {
   }
 };
 
+// What a settled mutation leaves of its unit: versions; its head alone, until all members are found
+// to report it (6.3); or nothing, where it may be forgotten as it is settled
+// (docs/decisions/0007-forget-with-settle.md).
+enum class Leaves : std::uint8_t { versions, head, nothing };
+
 // The leader's copy of a unit's rows: complete while they are few and short.
 std::shared_ptr<const Settled> make_settled(std::optional<model::Stamp> head,
                                             std::vector<drive::Row> rows);

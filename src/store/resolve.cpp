@@ -251,7 +251,8 @@ void Resolver::tell(View view, const UnitKey& unit, const Survey& survey, const 
     if (holds) whole_on |= 1u << seen.slot;
   }
   if (all_know && survey.seen.size() == view->n) return;
-  chores_.settled(view, unit, settled.stamp(), whole_on, settled.row_count == 0);
+  const auto leaves = settled.row_count == 0 ? Leaves::head : Leaves::versions;
+  chores_.settled(view, unit, settled.stamp(), whole_on, leaves);
 }
 
 // Values that were passed over make every reader ask the leader, and where all drives hold one, no
@@ -323,7 +324,7 @@ io::Task<Result<SettledPtr>> Resolver::restamp(View view, Mutation value) {
   }
   SettledPtr settled = make_settled(stamp, std::move(rows));
   partition.set_known(unit, settled);
-  chores_.settled(view, unit, stamp, outcome.held & ~outcome.lacking, settled->row_count == 0);
+  chores_.settled(view, unit, stamp, outcome.held & ~outcome.lacking, outcome.leaves);
   co_return settled;
 }
 

@@ -98,6 +98,20 @@ bool Sender::count(const Outgoing& out, unsigned slot, const Reply& reply, Outco
   return true;
 }
 
+// Nothing, if all N members hold what empties the unit, none of them is rebuilding, and everything
+// else that was sent them for it was answered, or is cut off (5.1).
+Leaves Sender::leaves(const PartitionView& view, const Mutation& mutation,
+                      const Outcome& outcome) const {
+  if (!mutation.whole || !mutation.puts.empty()) return Leaves::versions;
+  const Partition& partition = core_.partition(view.id);
+  const bool forgettable = std::ranges::all_of(view.members, [&](const Member& member) {
+    const bool holds = (outcome.held & ~outcome.lacking) >> member.slot & 1u;
+    return holds && !member.rebuilding && member.link->clean() &&
+           !partition.under_way(mutation.unit, member.slot, view.fence(member.slot));
+  });
+  return forgettable ? Leaves::nothing : Leaves::head;
+}
+
 io::Task<Sender::Reply> Sender::complete(View view, unsigned slot,
                                          std::shared_ptr<const Outgoing> out,
                                          std::vector<drive::MissingShard> missing) {
@@ -172,6 +186,7 @@ io::Task<Outcome> Sender::send(View view, std::shared_ptr<const Outgoing> out) {
     count(*out, slot, reply, outcome);
   }
   outcome.settled = outcome.holders() >= view->w;
+  outcome.leaves = leaves(*view, *out->mutation, outcome);
   out->over.store(true);
   co_return outcome;
 }

@@ -29,6 +29,7 @@ struct Outcome {
   bool settled = false;   // W holders of the current map: a fact, once true always true
   bool no_space = false;  // some drive refused because it is full
   bool deposed = false;   // some drive promised a newer term
+  Leaves leaves = Leaves::versions;
   unsigned holders() const { return static_cast<unsigned>(std::popcount(held)); }
 };
 
@@ -61,6 +62,8 @@ class Sender {
   io::Task<Reply> complete(View view, unsigned slot, std::shared_ptr<const Outgoing> out,
                            std::vector<drive::MissingShard> missing);
   bool count(const Outgoing& out, unsigned slot, const Reply& reply, Outcome& outcome) const;
+  Leaves leaves(const PartitionView& view, const drive::Mutation& mutation,
+                const Outcome& outcome) const;
 
   Core& core_;
   Loader& loader_;

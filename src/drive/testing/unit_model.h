@@ -42,6 +42,12 @@ struct UnitModel {
     if (!it->second.mutation.whole && it->second.mutation.base != settled_head) return false;
     return move_to(stamp, it->second.after);
   }
+  bool settle_and_forget(Stamp stamp) {
+    if (head() != stamp) return settle(stamp);
+    if (!rows().empty()) return false;
+    *this = UnitModel();
+    return true;
+  }
   // Nothing: an error.
   std::optional<Refusal> mutate(const Mutation& m) {
     if (const auto it = pendings.find(m.stamp); it != pendings.end())

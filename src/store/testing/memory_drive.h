@@ -165,8 +165,12 @@ class MemoryDrive : public drive::Drive {
     SettleReplies replies;
     for (const auto& one : requests) {
       const auto refusal = check(one.fence);
-      if (refusal == drive::Refusal::none && !faults.lose_settles)
-        settle_at(disk_->units[one.unit].state, one.stamp);
+      if (refusal == drive::Refusal::none && !faults.lose_settles) {
+        drive::UnitState& unit = disk_->units[one.unit].state;
+        const bool newest = head_of(unit) == one.stamp;
+        settle_at(unit, one.stamp);
+        if (one.forget && newest) disk_->units.erase(one.unit);
+      }
       replies.push_back(refusal);
     }
     co_return replies;
