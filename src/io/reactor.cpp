@@ -1,8 +1,13 @@
 #include "io/reactor.h"
 
+#include <sys/eventfd.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <boost/asio/buffer.hpp>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <thread>
@@ -19,10 +24,16 @@ namespace asio = boost::asio;
 // else.
 class AsioReactor final : public Reactor {
  public:
-  AsioReactor() : guard_(asio::make_work_guard(context_)), timer_(context_) {}
+  AsioReactor() : guard_(asio::make_work_guard(context_)), timer_(context_), wake_(context_) {
+    wake_fd_ = ::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    CAIRN_ASSERT(wake_fd_ >= 0);
+    wake_.assign(wake_fd_);
+    wait_for_wake();
+  }
 
-  // Work waits in a list of our own with one message to Asio for all of it: a thread that answers
-  // many coroutines at once wakes the reactor once.
+  // Work waits in a list of our own with one message for all of it: a thread that answers many
+  // coroutines at once wakes the reactor once. Not through asio::post: that wakes the reactor while
+  // it holds the lock that the reactor takes first.
   void post(std::move_only_function<void()> work) override {
     bool first = false;
     {
@@ -30,7 +41,14 @@ class AsioReactor final : public Reactor {
       first = posted_.empty();
       posted_.push_back(std::move(work));
     }
-    if (first) asio::post(context_, [this] { run_posted(); });
+    if (!first) return;
+    if (Executor::current_or_null() == this) {
+      asio::post(context_, [this] { run_posted(); });
+      return;
+    }
+    const std::uint64_t one = 1;
+    const auto written = ::write(wake_fd_, &one, sizeof one);
+    CAIRN_ASSERT(written == sizeof one);
   }
 
   void post_at(Instant when, std::move_only_function<void()> work) override {
@@ -53,7 +71,8 @@ class AsioReactor final : public Reactor {
   std::size_t drain() {
     Running running(*this);
     context_.restart();
-    return context_.poll();
+    const std::size_t ran = run_posted();
+    return ran + context_.poll();
   }
 
  private:
@@ -67,13 +86,24 @@ class AsioReactor final : public Reactor {
   }
 
   // What was posted until now; what is posted meanwhile comes in the next turn.
-  void run_posted() {
+  std::size_t run_posted() {
     {
       std::lock_guard lock(posted_mutex_);
       running_.swap(posted_);
     }
     for (auto& work : running_) work();
+    const std::size_t ran = running_.size();
     running_.clear();
+    return ran;
+  }
+
+  void wait_for_wake() {
+    wake_.async_read_some(asio::buffer(&wakes_, sizeof wakes_),
+                          [this](const boost::system::error_code& error, std::size_t) {
+                            CAIRN_ASSERT(!error);
+                            run_posted();
+                            wait_for_wake();
+                          });
   }
 
   void add_timer(Instant when, std::move_only_function<void()> work) {
@@ -109,6 +139,9 @@ class AsioReactor final : public Reactor {
   asio::executor_work_guard<asio::io_context::executor_type> guard_;
   // The rest belongs to the reactor's thread.
   asio::steady_timer timer_;
+  asio::posix::stream_descriptor wake_;
+  int wake_fd_ = -1;  // wake_'s
+  std::uint64_t wakes_ = 0;
   std::vector<std::move_only_function<void()>> running_;
   std::vector<Timer> timers_;
   std::uint64_t next_order_ = 0;
