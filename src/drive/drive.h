@@ -347,6 +347,16 @@ class Drive {
   virtual io::Task<Result<PromiseReply>> promise(PromiseRequest request) = 0;
   // What the drive promised, for readers' confirmation (3.3). From memory.
   virtual io::Task<Result<PartitionState>> partition_state(model::PartitionId partition) = 0;
+  // The same without waiting. Nothing: the drive has to be asked, or is out of service.
+  struct Promised {
+    model::Term term{};
+    std::uint64_t leader = 0;
+    bool rebuilding = false;
+  };
+  virtual std::optional<Promised> promised(model::PartitionId partition) const {
+    static_cast<void>(partition);
+    return std::nullopt;
+  }
   // Ends rebuilding for a partition (8.4). Synced. Refused unless term is current.
   virtual io::Task<Result<Refusal>> mark_rebuilt(Fence fence) = 0;
 

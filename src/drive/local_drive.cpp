@@ -226,6 +226,11 @@ io::Task<Result<PartitionState>> LocalDrive::partition_state(model::PartitionId 
   co_return core_->partitions.state(partition);
 }
 
+std::optional<Drive::Promised> LocalDrive::promised(model::PartitionId partition) const {
+  if (core_->failed()) return std::nullopt;
+  return core_->partitions.promised(partition);
+}
+
 io::Task<Result<Refusal>> LocalDrive::mark_rebuilt(Fence fence) {
   const auto core = core_;
   if (core->failed()) co_return core->failure();

@@ -25,6 +25,15 @@ PartitionState PartitionTable::state(model::PartitionId partition) const {
   return none;
 }
 
+Drive::Promised PartitionTable::promised(model::PartitionId partition) const {
+  const auto& s = stripe(partition);
+  std::lock_guard lock(s.mutex);
+  const auto it = s.slots.find(partition.value);
+  if (it == s.slots.end()) return {};
+  const PartitionState& state = it->second.durable.state;
+  return {state.promised, state.leader, state.rebuilding};
+}
+
 bool PartitionTable::is_current(const Fence& fence) const {
   const auto& s = stripe(fence.partition);
   std::lock_guard lock(s.mutex);

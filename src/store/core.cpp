@@ -86,7 +86,20 @@ bool may_reach_quorum(const PartitionView& view) {
   return static_cast<unsigned>(usable) >= view.w;
 }
 
+bool term_stands(const Core& core, const PartitionView& view) {
+  unsigned confirmed = 0;
+  for (const Member& member : view.members) {
+    if (member.rebuilding || !member.device->usable()) continue;
+    const auto promised = member.device->drive()->promised(view.id);
+    if (!promised || promised->rebuilding) continue;
+    confirmed += promised->term == view.term && promised->leader == core.leader;
+    if (confirmed >= view.r) return true;
+  }
+  return false;
+}
+
 io::Task<Result<void>> confirm_term(Core& core, View view) {
+  if (term_stands(core, *view)) co_return Result<void>{};
   Fanout<Result<drive::PartitionState>> fanout(core.deadlines);
   const auto slots = preferred_slots(*view);
   const io::Instant deadline = core.deadline();

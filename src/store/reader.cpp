@@ -128,8 +128,8 @@ io::Task<Reader::Attempt> Reader::from_memory(View view, const UnitKey& unit,
     break;
   }
   if (row != nullptr && selector.want_parts && lacks_parts(*row)) co_return Attempt{std::nullopt};
-  const auto confirmed = co_await confirm_term(core_, view);
-  if (!confirmed) co_return Attempt{std::nullopt};
+  const bool leads = term_stands(core_, *view) || co_await confirm_term(core_, view);
+  if (!leads) co_return Attempt{std::nullopt};
   if (row == nullptr) co_return absent();
   co_return co_await finish(view, unit, selector, *row, row == settled->rows.data(), {});
 }
