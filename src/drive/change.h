@@ -56,8 +56,8 @@ Result<Accepted> accept_mutation(UnitChanges& changes, UnitView& view, const Mut
 
 // True if the unit changed: the drive held exactly that stamp, pending.
 Result<bool> settle_pending(UnitChanges& changes, UnitView& view, const Stamp& stamp);
-// Likewise, where every member holds that stamp and it empties the unit: nothing of the unit is
-// kept, unless something newer is pending.
+// Where every member holds that stamp and it empties the unit (docs/decisions/0007): nothing of the
+// unit is kept, unless something newer is pending; then it is settled as above.
 Result<bool> settle_and_forget(UnitChanges& changes, UnitView& view, const Stamp& stamp);
 
 Result<Accepted> accept_install(UnitChanges& changes, UnitView& view, const InstallRequest& request,
@@ -67,7 +67,7 @@ Result<Accepted> accept_install(UnitChanges& changes, UnitView& view, const Inst
 // unit that is not known any more was forgotten already: no refusal.
 Result<Refusal> forget_unit(UnitChanges& changes, UnitView& view, const Stamp& head);
 
-// Everything of a unit goes (8.3).
+// Everything of a unit goes (8.3, and settle_and_forget()).
 Result<void> wipe_unit(UnitChanges& changes, UnitView& view);
 
 }  // namespace cairn::drive

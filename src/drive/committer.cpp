@@ -39,8 +39,10 @@ io::Task<void> remove_blobs(std::shared_ptr<Core> core, io::Gate::Pass pass,
 
 void publish(PendingMirror& mirror, std::vector<PendingsChange>& changes) {
   for (auto& change : changes) {
-    mirror.publish(change.unit, std::move(change.pendings),
-                   std::make_shared<const SettledState>(change.settled));
+    auto settled = change.pendings->empty()
+                       ? nullptr
+                       : std::make_shared<const SettledState>(std::move(change.settled));
+    mirror.publish(change.unit, std::move(change.pendings), std::move(settled));
   }
 }
 

@@ -348,12 +348,12 @@ class Drive {
   // What the drive promised, for readers' confirmation (3.3). From memory.
   virtual io::Task<Result<PartitionState>> partition_state(model::PartitionId partition) = 0;
   // The same without waiting. Nothing: the drive has to be asked, or is out of service.
-  struct Promised {
+  struct HeldPromise {
     model::Term term{};
     std::uint64_t leader = 0;
     bool rebuilding = false;
   };
-  virtual std::optional<Promised> promised(model::PartitionId partition) const {
+  virtual std::optional<HeldPromise> held_promise(model::PartitionId partition) const {
     static_cast<void>(partition);
     return std::nullopt;
   }

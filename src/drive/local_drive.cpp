@@ -226,9 +226,9 @@ io::Task<Result<PartitionState>> LocalDrive::partition_state(model::PartitionId 
   co_return core_->partitions.state(partition);
 }
 
-std::optional<Drive::Promised> LocalDrive::promised(model::PartitionId partition) const {
+std::optional<Drive::HeldPromise> LocalDrive::held_promise(model::PartitionId partition) const {
   if (core_->failed()) return std::nullopt;
-  return core_->partitions.promised(partition);
+  return core_->partitions.held(partition);
 }
 
 io::Task<Result<Refusal>> LocalDrive::mark_rebuilt(Fence fence) {

@@ -35,7 +35,7 @@ class LocalDrive final : public Drive {
   io::Task<Result<SyncedBatches>> synced() override;
   io::Task<Result<PromiseReply>> promise(PromiseRequest request) override;
   io::Task<Result<PartitionState>> partition_state(model::PartitionId partition) override;
-  std::optional<Promised> promised(model::PartitionId partition) const override;
+  std::optional<HeldPromise> held_promise(model::PartitionId partition) const override;
   io::Task<Result<Refusal>> mark_rebuilt(Fence fence) override;
   io::Task<Result<MutateReply>> mutate(MutateRequest request) override;
   io::Task<Result<MutateReply>> install(InstallRequest request) override;

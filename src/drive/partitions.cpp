@@ -25,7 +25,7 @@ PartitionState PartitionTable::state(model::PartitionId partition) const {
   return none;
 }
 
-Drive::Promised PartitionTable::promised(model::PartitionId partition) const {
+Drive::HeldPromise PartitionTable::held(model::PartitionId partition) const {
   const auto& s = stripe(partition);
   std::lock_guard lock(s.mutex);
   const auto it = s.slots.find(partition.value);

@@ -29,7 +29,7 @@ class PartitionTable {
 
   // The durable state, as told to others; all zero where nothing was ever promised.
   PartitionState state(model::PartitionId partition) const;
-  Drive::Promised promised(model::PartitionId partition) const;
+  Drive::HeldPromise held(model::PartitionId partition) const;
   model::MapEpoch newest_epoch() const { return model::MapEpoch{newest_epoch_.load()}; }
 
   // Whether `fence` is exactly what was promised, durably and with nothing newer being synced.

@@ -90,7 +90,7 @@ bool term_stands(const Core& core, const PartitionView& view) {
   unsigned confirmed = 0;
   for (const Member& member : view.members) {
     if (member.rebuilding || !member.device->usable()) continue;
-    const auto promised = member.device->drive()->promised(view.id);
+    const auto promised = member.device->drive()->held_promise(view.id);
     if (!promised || promised->rebuilding) continue;
     confirmed += promised->term == view.term && promised->leader == core.leader;
     if (confirmed >= view.r) return true;
@@ -99,7 +99,6 @@ bool term_stands(const Core& core, const PartitionView& view) {
 }
 
 io::Task<Result<void>> confirm_term(Core& core, View view) {
-  if (term_stands(core, *view)) co_return Result<void>{};
   Fanout<Result<drive::PartitionState>> fanout(core.deadlines);
   const auto slots = preferred_slots(*view);
   const io::Instant deadline = core.deadline();

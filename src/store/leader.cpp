@@ -31,6 +31,15 @@ std::vector<model::ValueId> brought_by(const Commit& commit) {
   return ids;
 }
 
+// 6.3: all N members, none rebuilding, in this term, cut off as in 5.1, report a settled head, no
+// rows and no pendings. Or nothing: a head may be left that others have forgotten, when a drive
+// lost in a crash that it was to forget it.
+bool all_empty(const Survey& survey, const PartitionView& view) {
+  return survey.seen.size() == view.n && std::ranges::all_of(survey.seen, [](const auto& seen) {
+           return !seen.rebuilding && seen.state.rows.empty() && seen.state.pendings.empty();
+         });
+}
+
 }  // namespace
 
 io::Task<Result<Committed>> Leader::commit(Commit commit) {
@@ -156,7 +165,9 @@ io::Task<Result<Committed>> Leader::write(View view, SettledPtr settled, Commit 
   // 3.5: settled, `cur`, the reply; then settle, on its own.
   CAIRN_ASSERT(outcome.holders() >= view->w && view->w >= view->k);
   SettledPtr now;
-  if (out->mutation->whole) {
+  if (outcome.leaves == Leaves::nothing) {
+    now = make_settled(std::nullopt, {});
+  } else if (out->mutation->whole) {
     now = make_settled(stamp, out->mutation->puts);
   } else if (settled->complete) {
     now = make_settled(stamp, apply(settled->rows, effect.puts, effect.removes));
@@ -230,49 +241,35 @@ io::Task<Result<void>> Leader::forget(UnitKey unit) {
   if (core_.stopping.load() || core_.deposed.load()) co_return Result<void>{};
   const Partition::Lock lock = co_await partition.lock(std::string(unit.lock_key()));
   const View view = core_.members.view_of(unit);
-  CAIRN_CO_ASSIGN(SettledPtr settled, co_await resolver_.current(view, unit));
-  if (!settled->head || settled->row_count != 0)
-    co_return Result<void>{};  // written again, or forgotten already
-  const Stamp head = settled->stamp();
+  const SettledPtr known = partition.known(unit);
+  if (known != nullptr && known->row_count != 0) co_return Result<void>{};  // written again
   for (const Member& member : view->members) {
     // Not soon: found again when it is back (Chores).
     if (member.rebuilding || member.device->health() != Health::healthy) co_return Result<void>{};
   }
-  if (!co_await all_forgettable(view, unit, head)) {
-    co_return Error{Code::unavailable, "not all members report the head of the empty key"};
-  }
+  CAIRN_CO_ASSIGN(const Survey survey, co_await resolver_.survey(view, unit, false, true));
+  if (!all_empty(survey, *view))
+    co_return Error{Code::unavailable, "not all members report an empty key"};
   Fanout<Result<drive::Refusal>> fanout(core_.deadlines);
-  for (const Member& member : view->members) {
-    core_.ask<drive::Refusal>(fanout, member, [&](drive::Drive& d) {
-      return d.forget(view->fence(member.slot), unit, head);
+  for (const auto& seen : survey.seen) {
+    if (!seen.state.settled_head) continue;
+    core_.ask<drive::Refusal>(fanout, view->member(seen.slot), [&](drive::Drive& d) {
+      return d.forget(view->fence(seen.slot), unit, *seen.state.settled_head);
     });
   }
   co_await fanout.wait(fanout.started(), core_.deadline());
   Core::note_silence(*view, fanout.silent());
-  unsigned forgot = 0;
+  bool all = fanout.silent() == 0;
   for (const auto& [slot, refusal] : fanout.answers()) {
     if (!refusal) view->member(slot).link->mark_lost(view->fence(slot).connection);
-    forgot += refusal && *refusal == drive::Refusal::none;
+    all = all && refusal && *refusal == drive::Refusal::none;
   }
   // With some heads left the unit is empty all the same; what is left is found again later.
-  if (forgot == view->n)
+  if (all)
     partition.set_known(unit, make_settled(std::nullopt, {}));
   else
     partition.forget_known(unit);
   co_return Result<void>{};
-}
-
-// 6.3: all N members, none rebuilding, in this term, cut off as in 5.1, report exactly this head
-// and no pendings.
-io::Task<bool> Leader::all_forgettable(View view, UnitKey unit, Stamp head) {
-  const auto survey = co_await resolver_.survey(view, unit, false, true);
-  if (!survey || survey->seen.size() != view->n) co_return false;
-  for (const auto& seen : survey->seen) {
-    const bool exactly =
-        seen.state.settled_head == head && seen.state.rows.empty() && seen.state.pendings.empty();
-    if (!exactly || seen.rebuilding) co_return false;
-  }
-  co_return true;
 }
 
 }  // namespace cairn::store

@@ -34,7 +34,7 @@ class Leader {
   // Decides from all members, whatever is known already: ends a doubt, tells members that were not
   // told what is settled.
   io::Task<Result<void>> decide(model::UnitKey unit);
-  // 6.3: lets all members forget an empty unit, if all N report exactly its head.
+  // 6.3: lets all members forget an empty unit, if none of the N has anything but its head.
   io::Task<Result<void>> forget(model::UnitKey unit);
 
  private:
@@ -48,7 +48,6 @@ class Leader {
                                                          const Effect& effect,
                                                          drive::Mutation& mutation);
   io::Task<void> remove_guarded(View view, std::vector<Guard> guards);
-  io::Task<bool> all_forgettable(View view, model::UnitKey unit, model::Stamp head);
   Result<Committed> failed(const View& view, const model::UnitKey& unit, const Outcome& outcome);
 
   Core& core_;

@@ -379,6 +379,34 @@ TEST(Leader, ADriveThatWasNotToldToForgetIsToldLater) {
   EXPECT_EQ(c.etag("k"), "not_found");
 }
 
+TEST(Leader, RepairOfAnEmptyUnitLeavesNothing) {
+  Cluster c(k22);
+  for (const std::size_t i : {0u, 1u, 2u}) c.drives[i]->faults.lose_mutates = 1;
+  // A value that is passed over, and stays on one drive.
+  EXPECT_FALSE(c.commit(c.put_inline("k", "a", "data")));
+  c.rest(1s);
+  EXPECT_EQ(c.etag("k"), "not_found");
+  EXPECT_EQ(c.holders("k"), 1u);
+  // Slower than the leader gathers what is settled: the drives forget while they are looked at.
+  for (auto& drive : c.drives) drive->faults.delay = 10ms;
+  EXPECT_TRUE(c.executor.run(c.store->repair(Cluster::unit("k"))));
+  c.rest(100ms);
+  EXPECT_EQ(c.etag("k"), "not_found");
+  EXPECT_EQ(c.holders("k"), 0u);
+}
+
+TEST(Leader, AHeadThatOthersHaveForgottenGoesToo) {
+  Cluster c(k22);
+  ASSERT_TRUE(c.commit(c.put("k", "a")));
+  ASSERT_TRUE(c.commit(remove("k")));
+  c.rest(100ms);
+  ASSERT_EQ(c.holders("k"), 0u);
+  c.disks[3]->units[Cluster::unit("k")].state.settled_head = model::Stamp{1, 2};
+  c.rest(200s);  // the look for leftovers
+  EXPECT_EQ(c.holders("k"), 0u);
+  EXPECT_EQ(c.etag("k"), "not_found");
+}
+
 TEST(Leader, AHeadStaysWhileADriveIsAway) {
   Cluster c(k22);
   ASSERT_TRUE(c.commit(c.put("k", "a")));

@@ -58,7 +58,7 @@ class Device {
   void acked(drive::Ack ack) const { acks_->note(ack); }
 
   // A call answered in time; one answer makes a suspect drive healthy again.
-  void answered() const { missed_.store(0, std::memory_order_relaxed); }
+  void answered() const { clear(missed_); }
   // A call passed its deadline. A slow drive is a failing drive.
   void missed() const {
     if (missed_.load(std::memory_order_relaxed) < kMissesUntilSuspect) {
@@ -68,7 +68,7 @@ class Device {
 
   // A change was answered within the straggler deadline, or it was not. A drive that is late again
   // and again answers in the end, so it is no suspect, but writers do not wait for it any more.
-  void prompt() const { late_.store(0, std::memory_order_relaxed); }
+  void prompt() const { clear(late_); }
   void late() const {
     if (late_.load(std::memory_order_relaxed) < kMissesUntilSuspect) {
       late_.fetch_add(1, std::memory_order_relaxed);
@@ -102,6 +102,10 @@ class Device {
   }
 
  private:
+  // Written only when it changes: all executors read this object for each call.
+  static void clear(std::atomic<unsigned>& count) {
+    if (count.load(std::memory_order_relaxed) != 0) count.store(0, std::memory_order_relaxed);
+  }
   static constexpr unsigned kMissesUntilSuspect = 3;
   static constexpr std::uint64_t kCallsMax = 16384;
   static constexpr std::uint64_t kCallsWhenSuspect = 64;
@@ -113,8 +117,8 @@ class Device {
   const std::shared_ptr<AckRecord> acks_;
   mutable std::atomic<unsigned> missed_{0};
   mutable std::atomic<unsigned> late_{0};
-  mutable std::atomic<std::uint64_t> calls_{0};
   mutable std::atomic<std::uint64_t> backlog_{0};
+  alignas(64) mutable std::atomic<std::uint64_t> calls_{0};  // written with each call
 };
 
 // This leader's connection to one member of one partition within its term (2.5, 5.1).

@@ -60,8 +60,9 @@ io::Task<Result<SettledPtr>> Resolver::current(View view, UnitKey unit) {
 
 io::Task<bool> Resolver::clean_link(View view, unsigned slot, UnitKey unit) {
   const Member& member = view->member(slot);
+  // In this order: what is lost is marked before it counts as answered.
   const bool clean =
-      member.link->clean() && !core_.partition(view->id).under_way(unit, slot, view->fence(slot));
+      !core_.partition(view->id).under_way(unit, slot, view->fence(slot)) && member.link->clean();
   if (clean) co_return true;
   co_return co_await sender_.reconnect(view, slot);
 }
@@ -89,8 +90,9 @@ io::Task<Result<SettledPtr>> Resolver::agreed(View view, UnitKey unit) {
   for (const unsigned slot : preferred_slots(*view)) {
     const Member& member = view->member(slot);
     if (fanout.started() == view->r) break;
-    if (member.rebuilding || !member.link->clean()) continue;
+    if (member.rebuilding) continue;
     if (core_.partition(view->id).under_way(unit, slot, view->fence(slot))) continue;
+    if (!member.link->clean()) continue;
     fanout.start(slot, ask_for_head(view, slot, unit));
   }
   if (fanout.started() < view->r) co_return SettledPtr{};
@@ -192,7 +194,7 @@ io::Task<Result<SettledPtr>> Resolver::decide_anew(View view, UnitKey unit) {
   Partition& partition = core_.partition(view->id);
   partition.forget_known(unit);
   const Quorums quorums{view->n, view->k, view->w, view->r};
-  bool thorough = false, made = false;
+  bool thorough = false, made = false, overtaken = false;
   for (;;) {
     CAIRN_CO_ASSIGN(Survey survey, co_await this->survey(view, unit, false, thorough));
     const auto witnesses = witnesses_of(survey);
@@ -216,8 +218,14 @@ io::Task<Result<SettledPtr>> Resolver::decide_anew(View view, UnitKey unit) {
         }
         co_return settled;
       }
-      case Verdict::Kind::restamp:
-        co_return co_await complete(view, unit, witnesses[verdict.source].slot, verdict.stamp);
+      case Verdict::Kind::restamp: {
+        auto completed =
+            co_await complete(view, unit, witnesses[verdict.source].slot, verdict.stamp);
+        // It was settled, or forgotten, between the survey and now.
+        if (!completed && completed.code() == Code::undecided && !std::exchange(overtaken, true))
+          continue;
+        co_return completed;
+      }
       case Verdict::Kind::incomplete:
         if (!made) {
           made = true;
@@ -322,7 +330,8 @@ io::Task<Result<SettledPtr>> Resolver::restamp(View view, Mutation value) {
     if (outcome.deposed) co_return deposed_error();
     co_return Error{Code::unavailable, "too few drives took the value that was to be completed"};
   }
-  SettledPtr settled = make_settled(stamp, std::move(rows));
+  SettledPtr settled = outcome.leaves == Leaves::nothing ? make_settled(std::nullopt, {})
+                                                         : make_settled(stamp, std::move(rows));
   partition.set_known(unit, settled);
   chores_.settled(view, unit, stamp, outcome.held & ~outcome.lacking, outcome.leaves);
   co_return settled;

@@ -106,8 +106,10 @@ Leaves Sender::leaves(const PartitionView& view, const Mutation& mutation,
   const Partition& partition = core_.partition(view.id);
   const bool forgettable = std::ranges::all_of(view.members, [&](const Member& member) {
     const bool holds = (outcome.held & ~outcome.lacking) >> member.slot & 1u;
-    return holds && !member.rebuilding && member.link->clean() &&
-           !partition.under_way(mutation.unit, member.slot, view.fence(member.slot));
+    // In this order: what is lost is marked before it counts as answered.
+    return holds && !member.rebuilding &&
+           !partition.under_way(mutation.unit, member.slot, view.fence(member.slot)) &&
+           member.link->clean();
   });
   return forgettable ? Leaves::nothing : Leaves::head;
 }

@@ -54,6 +54,11 @@ class FaultyLink final : public drive::Drive, public std::enable_shared_from_thi
   io::Task<Result<drive::PartitionState>> partition_state(model::PartitionId p) override {
     return pass<&Drive::partition_state>(true, p);
   }
+  // A message without delay, or one that cannot go that way.
+  std::optional<HeldPromise> held_promise(model::PartitionId p) const override {
+    if (cut_ || chance(500)) return std::nullopt;
+    return inner_->held_promise(p);
+  }
   io::Task<Result<drive::Refusal>> mark_rebuilt(drive::Fence f) override {
     return pass<&Drive::mark_rebuilt>(true, f);
   }
@@ -199,7 +204,9 @@ class FaultyLink final : public drive::Drive, public std::enable_shared_from_thi
     }
     co_return reply;
   }
-  bool chance(unsigned of_1000) { return of_1000 != 0 && random_->next_u64() % 1000 < of_1000; }
+  bool chance(unsigned of_1000) const {
+    return of_1000 != 0 && random_->next_u64() % 1000 < of_1000;
+  }
   io::Duration delay() {
     if (chance(faults.slow)) return io::Duration(random_->next_u64() % 10'000'000'000ull);
     return io::Duration(random_->next_u64() %

@@ -92,10 +92,10 @@ class MemoryDrive : public drive::Drive {
     CAIRN_CO_TRY(co_await begin());
     co_return disk_->partitions[p];
   }
-  std::optional<Promised> promised(model::PartitionId p) const override {
+  std::optional<HeldPromise> held_promise(model::PartitionId p) const override {
     if (faults.out_of_service || faults.delay > io::Duration{}) return std::nullopt;
     const auto& state = disk_->partitions[p];
-    return Promised{state.promised, state.leader, state.rebuilding};
+    return HeldPromise{state.promised, state.leader, state.rebuilding};
   }
   io::Task<Result<drive::Refusal>> mark_rebuilt(drive::Fence fence) override {
     CAIRN_CO_TRY(co_await begin());
