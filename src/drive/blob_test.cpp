@@ -15,7 +15,6 @@ using Kind = model::Record::DataKind;
 class BlobTest : public testing::DriveFixture {
  protected:
   const BlobName name{value_of(1), 2};
-  const model::UnitKey a = unit_of("a");
 
   std::string file() {
     auto text = executor.run(files.read_file(blob_path(name)));

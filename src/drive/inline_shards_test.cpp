@@ -15,8 +15,6 @@ using Kind = model::Record::DataKind;
 // Small inline shards live in the index, larger ones in the shard log: all the same to everybody.
 class InlineTest : public testing::DriveFixture, public ::testing::WithParamInterface<bool> {
  protected:
-  const model::UnitKey a = unit_of("a");
-
   bool logged() const { return GetParam(); }
   Family family() const { return logged() ? Family::logged : Family::inline_data; }
   std::string text(std::string out) const {

@@ -169,6 +169,14 @@ class DriveFixture : public ::testing::Test {
     EXPECT_TRUE(reply) << reply.error().message;
     return reply ? reply->refusal : Refusal::none;
   }
+  // A settled put of one row.
+  Stamp settled_put(const model::UnitKey& unit) {
+    const Stamp s = next();
+    accept(whole(unit, s, {make_row(s, s)}));
+    EXPECT_EQ(settle(unit, s), Refusal::none);
+    return s;
+  }
+  static Row version(Stamp s) { return make_row(s, s, {.null_version = false}); }
   Refusal settle(const model::UnitKey& unit, Stamp stamp) {
     auto reply = executor.run(drive->settle(fence(), unit, stamp));
     EXPECT_TRUE(reply) << reply.error().message;
@@ -228,6 +236,7 @@ class DriveFixture : public ::testing::Test {
     return d;
   }();
   const std::string path = "/d";
+  const model::UnitKey a = unit_of("a");
   std::function<model::PartitionId(std::string_view)> partition_of = [](std::string_view) {
     return kPartition;
   };
