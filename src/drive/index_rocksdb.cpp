@@ -14,6 +14,7 @@
 #include "drive/codec.h"
 #include "drive/index.h"
 #include "drive/layout.h"
+#include "drive/lent_values.h"
 #include "drive/write_ahead_log.h"
 
 namespace cairn::drive {
@@ -52,6 +53,11 @@ class UnitPrefix final : public rdb::SliceTransform {
   bool InDomain(const rdb::Slice& key) const override { return unit_key_length(view(key)) != 0; }
 };
 
+// Of these whole values are kept that were read lately.
+bool is_lent(Family family, std::string_view key) {
+  return family == Family::inline_data && key.size() == LentValues::kKeyBytes;
+}
+
 class RocksBatch final : public Batch {
  public:
   explicit RocksBatch(const std::array<rdb::ColumnFamilyHandle*, kFamilies>& families)
@@ -65,9 +71,11 @@ class RocksBatch final : public Batch {
     for (const auto& piece : value) pieces[n++] = slice(piece);
     check(batch_.Put(families_[at(family)], rdb::SliceParts(&k, 1),
                      rdb::SliceParts(pieces.data(), static_cast<int>(n))));
+    note(family, key);
   }
   void remove(Family family, std::string_view key) override {
     check(batch_.Delete(families_[at(family)], slice(key)));
+    note(family, key);
   }
   void remove_once(Family family, std::string_view key) override {
     check(batch_.SingleDelete(families_[at(family)], slice(key)));
@@ -76,6 +84,7 @@ class RocksBatch final : public Batch {
   std::size_t bytes() const override { return batch_.GetDataSize(); }
   void clear() override {
     batch_.Clear();
+    lent_keys_.clear();
     saved_ = false;
   }
   void save() override {
@@ -89,11 +98,21 @@ class RocksBatch final : public Batch {
     saved_ = false;
   }
   rdb::WriteBatch& native() { return batch_; }
+  // What readers were lent of what it changes, if anything, is to be taken back.
+  void take_back(const LentValues& lent) const {
+    constexpr std::size_t kKey = LentValues::kKeyBytes;
+    const std::string_view keys = lent_keys_;
+    for (std::size_t i = 0; i < keys.size(); i += kKey) lent.changed(keys.substr(i, kKey));
+  }
 
  private:
+  void note(Family family, std::string_view key) {
+    if (is_lent(family, key)) lent_keys_ += key;
+  }
   static void check(const rdb::Status& status) { CAIRN_ASSERT(status.ok()); }  // memory only
   const std::array<rdb::ColumnFamilyHandle*, kFamilies>& families_;
   rdb::WriteBatch batch_;
+  std::string lent_keys_;  // one behind the other
   bool saved_ = false;
 };
 
@@ -102,9 +121,13 @@ struct Rocks {
   rdb::DB* db = nullptr;
   std::vector<rdb::ColumnFamilyHandle*> handles;
   std::array<rdb::ColumnFamilyHandle*, kFamilies> families{};
+  LentValues lent;
   std::array<std::atomic<std::int64_t>, kFamilies> tidied_ms{};     // steady clock
   std::array<std::atomic<std::uint64_t>, kFamilies> passed_over{};  // removed entries, since then
   void tidy(Family family, std::uint64_t passed, const std::string& first, const std::string& last);
+  explicit Rocks(std::shared_ptr<rdb::Cache> cache) : lent(std::move(cache)) {}
+  Rocks(const Rocks&) = delete;
+  Rocks& operator=(const Rocks&) = delete;
   ~Rocks() {
     if (db == nullptr) return;
     rdb::CancelAllBackgroundWork(db, true);
@@ -220,18 +243,26 @@ class RocksReader final : public Reader {
     return true;
   }
   Result<std::optional<io::Slice>> get_slice(Family family, std::string_view key) override {
-    struct Lent {
+    struct Pinned {
       std::shared_ptr<Rocks> rocks;
       rdb::PinnableSlice value;
     };
-    auto lent = std::make_shared<Lent>(rocks_);
+    const bool lends = is_lent(family, key) && options_.snapshot == nullptr;
+    const std::uint64_t version = lends ? rocks_->lent.version(key) : 0;
+    if (lends) {
+      if (auto found = rocks_->lent.find(key)) return found;
+    }
+    auto pinned = std::make_shared<Pinned>(rocks_);
     const auto status =
-        rocks_->db->Get(options_, rocks_->families[at(family)], slice(key), &lent->value);
+        rocks_->db->Get(options_, rocks_->families[at(family)], slice(key), &pinned->value);
     if (status.IsNotFound()) return std::optional<io::Slice>{};
     if (!status.ok()) return error_of(status);
-    if (may_be_unread(lent->value)) return Error{Code::unavailable, {}};
-    const io::Bytes bytes = as_bytes(view(lent->value));
-    return std::optional<io::Slice>(io::Slice{std::move(lent), bytes});
+    if (may_be_unread(pinned->value)) return Error{Code::unavailable, {}};
+    const io::Bytes bytes = as_bytes(view(pinned->value));
+    if (lends) {
+      if (auto kept = rocks_->lent.keep(key, bytes, version)) return kept;
+    }
+    return std::optional<io::Slice>(io::Slice{std::move(pinned), bytes});
   }
   std::unique_ptr<Cursor> cursor(Family family, Walk walk, std::string_view end) override {
     auto options = options_;
@@ -325,6 +356,7 @@ class RocksIndex final : public Index {
     CAIRN_ASSERT(added.ok());
     CAIRN_TRY(log_->append(native.Data(), sync));
     CAIRN_TRY(apply(*rocks_, native));
+    static_cast<RocksBatch&>(batch).take_back(rocks_->lent);
     return trim_log();
   }
   Result<void> sync() override { return log_->sync(); }
@@ -439,7 +471,6 @@ rdb::ColumnFamilyOptions family_options(Family family, const IndexOptions& o,
       options.blob_garbage_collection_age_cutoff = 0.25;
       options.blob_garbage_collection_force_threshold = 0.5;
       options.compression = rdb::kNoCompression;
-      options.blob_cache = cache;  // what was read last is answered at once, without a copy
       break;
     case Family::parts:
       options.enable_blob_files = true;
@@ -472,7 +503,7 @@ Result<std::unique_ptr<Index>> open_rocksdb_index(const std::string& path, const
   cache_options.capacity = o.block_cache_bytes;
   cache_options.high_pri_pool_ratio = 0.5;
   const auto cache = rdb::NewLRUCache(cache_options);
-  auto rocks = std::make_shared<Rocks>();
+  auto rocks = std::make_shared<Rocks>(cache);
   const auto status = open_database(database_options(o), path, o, cache, *rocks);
   if (status.IsIOError() && status.ToString().find("lock") != std::string::npos)
     return Error{Code::already_exists, "another process has the index open: " + status.ToString()};

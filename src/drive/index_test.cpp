@@ -1,6 +1,8 @@
 // The real index: what RocksDB keeps of a log that was cut or damaged, and what it refuses.
 #include <unistd.h>
 
+#include <array>
+#include <atomic>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -281,6 +283,87 @@ TEST_F(IndexTest, LargeInlineValuesAreLentAndSurviveTheIndex) {
     slice = **lent;
   }
   EXPECT_EQ(io::as_text(slice.bytes), "head" + text);
+}
+
+// What was lent is lent again without a search, until it is changed.
+TEST_F(IndexTest, WhatWasLentIsTakenBackWhenItIsChanged) {
+  const std::string key = "0123456789abcdef";
+  {
+    auto index = open(root_ / "meta");
+    auto batch = index->batch();
+    batch->put(Family::inline_data, key, {"first ", std::string(5000, 'x')});
+    ASSERT_TRUE(index->write(*batch, true));
+    ASSERT_TRUE(index->close());
+  }
+  auto index = open(root_ / "meta");
+  const auto lent = [&](Reads reads) {
+    const auto slice = index->latest(reads)->get_slice(Family::inline_data, key);
+    if (!slice) return std::string("unavailable");
+    return *slice ? std::string(io::as_text((*slice)->bytes.first(6))) : std::string("nothing");
+  };
+  EXPECT_EQ(lent(Reads::cached), "unavailable");
+  EXPECT_EQ(lent(Reads::blocking), "first ");
+  EXPECT_EQ(lent(Reads::cached), "first ");
+  const auto kept = index->latest(Reads::cached)->get_slice(Family::inline_data, key);
+  const auto before = index->snapshot();
+  auto batch = index->batch();
+  batch->put(Family::inline_data, key, {"second"});
+  ASSERT_TRUE(index->write(*batch, false));
+  EXPECT_EQ(lent(Reads::cached), "second");
+  EXPECT_EQ(lent(Reads::cached), "second");
+  batch = index->batch();
+  batch->remove(Family::inline_data, key);
+  ASSERT_TRUE(index->write(*batch, false));
+  EXPECT_EQ(lent(Reads::cached), "nothing");
+  // Who had it has it, and snapshots see what was.
+  EXPECT_EQ(io::as_text((**kept).bytes.first(6)), "first ");
+  const auto then = before->get_slice(Family::inline_data, key);
+  ASSERT_TRUE(then && *then);
+  EXPECT_EQ(io::as_text((**then).bytes.first(6)), "first ");
+}
+
+TEST_F(IndexTest, NobodyIsLentWhatWasChangedBefore) {
+  constexpr int kKeys = 4;
+  const auto name = [](int i) { return "0123456789abcde" + std::to_string(i); };
+  auto index = open(root_ / "meta");
+  std::array<std::atomic<std::uint64_t>, kKeys> written{};
+  std::atomic<bool> over{false};
+  std::atomic<std::uint64_t> reads{0}, stale{0};
+  const auto write = [&](int i, std::uint64_t number) {
+    auto batch = index->batch();
+    if (number % 5 == 0) {
+      batch->remove(Family::inline_data, name(i));
+    } else {
+      batch->put(Family::inline_data, name(i), {std::to_string(number), std::string(1500, '.')});
+    }
+    ASSERT_TRUE(index->write(*batch, false));
+    written[static_cast<std::size_t>(i)].store(number);
+  };
+  for (int i = 0; i < kKeys; ++i) write(i, 1);
+  std::vector<std::thread> readers;
+  for (int r = 0; r < 3; ++r) {
+    readers.emplace_back([&, r] {
+      for (int i = r; !over.load(); i = (i + 1) % kKeys) {
+        const std::uint64_t least = written[static_cast<std::size_t>(i)].load();
+        const auto slice = index->latest(Reads::blocking)->get_slice(Family::inline_data, name(i));
+        ASSERT_TRUE(slice);
+        ++reads;
+        if (!*slice) continue;  // removed, now or before
+        stale += std::stoull(std::string(io::as_text((*slice)->bytes.first(20)))) < least ? 1 : 0;
+      }
+    });
+  }
+  for (std::uint64_t number = 2; number < 60000; ++number) {
+    const int i = static_cast<int>(number % kKeys);
+    write(i, number);
+    const auto slice = index->latest(Reads::blocking)->get_slice(Family::inline_data, name(i));
+    ASSERT_TRUE(slice);
+    ASSERT_EQ(slice->has_value(), number % 5 != 0) << number;
+  }
+  over.store(true);
+  for (auto& reader : readers) reader.join();
+  EXPECT_GT(reads.load(), 1000u);
+  EXPECT_EQ(stale.load(), 0u);
 }
 
 }  // namespace
