@@ -14,7 +14,11 @@ using model::Record;
 bool lacks_parts(const Row& row) {
   if (!row.parts.empty()) return false;
   const auto record = model::decode_record(row.record);
-  return record && record->data_kind == Record::DataKind::parts;
+  return record && lacks_parts(row, *record);
+}
+
+bool lacks_parts(const Row& row, const Record& record) {
+  return row.parts.empty() && record.data_kind == Record::DataKind::parts;
 }
 
 Result<std::vector<NamedData>> data_of(const Row& row) {
@@ -63,8 +67,9 @@ io::Task<Result<ReadReply>> Loader::at_head(View view, model::Stamp head, ReadRe
       if (answer->head != head) continue;
       // One version without its table is no answer where the table is asked for; of many, the rest
       // is.
-      const bool lacking = shape.want_parts && shape.select != drive::Select::all &&
-                           std::ranges::any_of(answer->rows, lacks_parts);
+      const bool lacking =
+          shape.want_parts && shape.select != drive::Select::all &&
+          std::ranges::any_of(answer->rows, [](const Row& row) { return lacks_parts(row); });
       if (!lacking) co_return std::move(answer);
     }
     const bool exhausted = !more && looked == fanout.started();

@@ -44,6 +44,7 @@ class Loader {
 
 // The row is of an object in parts and its table is not at hand.
 bool lacks_parts(const drive::Row& row);
+bool lacks_parts(const drive::Row& row, const model::Record& record);
 
 // Where the data `id` of these rows is described; none: no row names it.
 struct NamedData {

@@ -117,21 +117,20 @@ io::Task<Reader::Attempt> Reader::from_memory(View view, const UnitKey& unit,
   const auto settled = core_.partition(view->id).known(unit);
   if (settled == nullptr || !settled->complete) co_return Attempt{std::nullopt};
   const Row* row = nullptr;
+  Record record;
   for (const Row& one : settled->rows) {
-    if (selector.latest) {
-      row = &one;
-      break;
-    }
-    CAIRN_CO_ASSIGN(const Record record, model::decode_record(one.record));
-    if (record.version != selector.version) continue;
+    CAIRN_CO_ASSIGN(record, model::decode_record(one.record));
+    if (!selector.latest && record.version != selector.version) continue;
     row = &one;
     break;
   }
-  if (row != nullptr && selector.want_parts && lacks_parts(*row)) co_return Attempt{std::nullopt};
+  if (row != nullptr && selector.want_parts && lacks_parts(*row, record))
+    co_return Attempt{std::nullopt};
   const bool leads = term_stands(core_, *view) || co_await confirm_term(core_, view);
   if (!leads) co_return Attempt{std::nullopt};
   if (row == nullptr) co_return absent();
-  co_return co_await finish(view, unit, selector, *row, row == settled->rows.data(), {});
+  co_return co_await finish(view, unit, selector, *row, std::move(record),
+                            row == settled->rows.data(), {});
 }
 
 io::Task<Reader::Attempt> Reader::from_quorum(View view, const UnitKey& unit,
@@ -186,17 +185,15 @@ io::Task<Reader::Attempt> Reader::from_quorum(View view, const UnitKey& unit,
   core_.metrics.quorum_reads.add();
   if (agreed.reply->rows.empty()) co_return absent();
   // That drive is to be repaired; the leader asks others.
-  if (selector.want_parts && lacks_parts(agreed.reply->rows[0])) co_return Attempt{std::nullopt};
+  const Row& row = agreed.reply->rows[0];
+  CAIRN_CO_ASSIGN(Record record, model::decode_record(row.record));
+  if (selector.want_parts && lacks_parts(row, record)) co_return Attempt{std::nullopt};
   std::vector<unsigned> damaged;
   Shards shards = shards_of(fanout.answers(), *agreed.reply, damaged);
-  if (!damaged.empty()) {
-    const auto record = model::decode_record(agreed.reply->rows[0].record);
-    for (const unsigned slot : damaged)
-      if (record) chores_.look_into(unit, record->data, true, slot);
-  }
+  for (const unsigned slot : damaged) chores_.look_into(unit, record.data, true, slot);
   const bool is_latest = selector.latest || agreed.reply->latest_is_selected;
-  Row row = agreed.reply->rows[0];
-  co_return co_await finish(view, unit, selector, std::move(row), is_latest, std::move(shards));
+  co_return co_await finish(view, unit, selector, row, std::move(record), is_latest,
+                            std::move(shards));
 }
 
 io::Task<Reader::Attempt> Reader::from_leader(const UnitKey& unit, const Selector& selector) {
@@ -211,7 +208,8 @@ io::Task<Reader::Attempt> Reader::from_leader(const UnitKey& unit, const Selecto
   const Row* row = selector.latest ? current.latest : current.addressed;
   if (row == nullptr) co_return absent();
   const bool is_latest = current.latest->order == row->order;
-  if (selector.latest && selector.want_parts && lacks_parts(*row)) {
+  CAIRN_CO_ASSIGN(Record record, model::decode_record(row->record));
+  if (selector.latest && selector.want_parts && lacks_parts(*row, record)) {
     drive::ReadRequest request;
     request.unit = unit;
     request.select = drive::Select::latest;
@@ -221,15 +219,19 @@ io::Task<Reader::Attempt> Reader::from_leader(const UnitKey& unit, const Selecto
         co_await loader_.at_head(decided.view, decided.settled->stamp(), std::move(request)));
     if (reply.rows.empty())
       co_return Error{Code::corrupt, "a drive has no latest version at a head with versions"};
-    co_return co_await finish(decided.view, unit, selector, std::move(reply.rows[0]), true, {});
+    CAIRN_CO_ASSIGN(record, model::decode_record(reply.rows[0].record));
+    co_return co_await finish(decided.view, unit, selector, reply.rows[0], std::move(record), true,
+                              {});
   }
-  co_return co_await finish(decided.view, unit, selector, *row, is_latest, {});
+  co_return co_await finish(decided.view, unit, selector, *row, std::move(record), is_latest, {});
 }
 
+// REQUIRES: `row` outlives the call.
 io::Task<Reader::Attempt> Reader::finish(View view, const UnitKey& unit, const Selector& selector,
-                                         Row row, bool is_latest, Shards shards) {
+                                         const Row& row, Record record, bool is_latest,
+                                         Shards shards) {
   Found found;
-  CAIRN_CO_ASSIGN(found.record, model::decode_record(row.record));
+  found.record = std::move(record);
   found.order = row.order;
   found.stamp = row.stamp;
   found.is_latest = is_latest;

@@ -24,7 +24,7 @@ class Reader {
   io::Task<Attempt> from_quorum(View view, const model::UnitKey& unit, const Selector& selector);
   io::Task<Attempt> from_leader(const model::UnitKey& unit, const Selector& selector);
   io::Task<Attempt> finish(View view, const model::UnitKey& unit, const Selector& selector,
-                           drive::Row row, bool is_latest,
+                           const drive::Row& row, model::Record record, bool is_latest,
                            std::vector<std::pair<unsigned, io::Slice>> shards);
   io::Task<Result<bool>> gather(View view, const model::UnitKey& unit, Found& found);
   io::Task<Attempt> one_way(unsigned attempt, const model::UnitKey& unit, const Selector& selector);
