@@ -340,7 +340,11 @@ TEST_F(IndexTest, NobodyIsLentWhatWasChangedBefore) {
     written[static_cast<std::size_t>(i)].store(number);
   };
   for (int i = 0; i < kKeys; ++i) write(i, 1);
-  std::vector<std::thread> readers;
+  std::vector<std::jthread> readers;
+  struct End {
+    std::atomic<bool>& over;
+    ~End() { over.store(true); }
+  } const end{over};
   for (int r = 0; r < 3; ++r) {
     readers.emplace_back([&, r] {
       for (int i = r; !over.load(); i = (i + 1) % kKeys) {

@@ -86,6 +86,9 @@ bool may_reach_quorum(const PartitionView& view) {
   return static_cast<unsigned>(usable) >= view.w;
 }
 
+namespace {
+
+// They confirm it, and are not waited for.
 bool term_stands(const Core& core, const PartitionView& view) {
   unsigned confirmed = 0;
   for (const Member& member : view.members) {
@@ -98,7 +101,10 @@ bool term_stands(const Core& core, const PartitionView& view) {
   return false;
 }
 
+}  // namespace
+
 io::Task<Result<void>> confirm_term(Core& core, View view) {
+  if (term_stands(core, *view)) co_return Result<void>{};
   Fanout<Result<drive::PartitionState>> fanout(core.deadlines);
   const auto slots = preferred_slots(*view);
   const io::Instant deadline = core.deadline();

@@ -111,7 +111,5 @@ Error deposed_error();
 
 // 3.3: R members, not rebuilding, confirm that they promised no newer term. unavailable otherwise.
 io::Task<Result<void>> confirm_term(Core& core, View view);
-// They do, and said so without being waited for. False: to be asked with confirm_term().
-bool term_stands(const Core& core, const PartitionView& view);
 
 }  // namespace cairn::store

@@ -241,8 +241,8 @@ io::Task<Result<void>> Leader::forget(UnitKey unit) {
   if (core_.stopping.load() || core_.deposed.load()) co_return Result<void>{};
   const Partition::Lock lock = co_await partition.lock(std::string(unit.lock_key()));
   const View view = core_.members.view_of(unit);
-  const SettledPtr known = partition.known(unit);
-  if (known != nullptr && known->row_count != 0) co_return Result<void>{};  // written again
+  CAIRN_CO_ASSIGN(const SettledPtr settled, co_await resolver_.current(view, unit));
+  if (settled->row_count != 0) co_return Result<void>{};  // written again
   for (const Member& member : view->members) {
     // Not soon: found again when it is back (Chores).
     if (member.rebuilding || member.device->health() != Health::healthy) co_return Result<void>{};
@@ -251,15 +251,15 @@ io::Task<Result<void>> Leader::forget(UnitKey unit) {
   if (!all_empty(survey, *view))
     co_return Error{Code::unavailable, "not all members report an empty key"};
   Fanout<Result<drive::Refusal>> fanout(core_.deadlines);
+  bool all = true;
   for (const auto& seen : survey.seen) {
     if (!seen.state.settled_head) continue;
-    core_.ask<drive::Refusal>(fanout, view->member(seen.slot), [&](drive::Drive& d) {
+    all &= core_.ask<drive::Refusal>(fanout, view->member(seen.slot), [&](drive::Drive& d) {
       return d.forget(view->fence(seen.slot), unit, *seen.state.settled_head);
     });
   }
-  co_await fanout.wait(fanout.started(), core_.deadline());
+  all &= co_await fanout.wait(fanout.started(), core_.deadline());
   Core::note_silence(*view, fanout.silent());
-  bool all = fanout.silent() == 0;
   for (const auto& [slot, refusal] : fanout.answers()) {
     if (!refusal) view->member(slot).link->mark_lost(view->fence(slot).connection);
     all = all && refusal && *refusal == drive::Refusal::none;

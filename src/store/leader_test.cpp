@@ -389,7 +389,8 @@ TEST(Leader, RepairOfAnEmptyUnitLeavesNothing) {
   EXPECT_EQ(c.holders("k"), 1u);
   // Slower than the leader gathers what is settled: the drives forget while they are looked at.
   for (auto& drive : c.drives) drive->faults.delay = 10ms;
-  EXPECT_TRUE(c.executor.run(c.store->repair(Cluster::unit("k"))));
+  const auto whole = c.executor.run(c.store->repair(Cluster::unit("k")));
+  EXPECT_TRUE(whole && *whole);
   c.rest(100ms);
   EXPECT_EQ(c.etag("k"), "not_found");
   EXPECT_EQ(c.holders("k"), 0u);

@@ -126,8 +126,8 @@ io::Task<Reader::Attempt> Reader::from_memory(View view, const UnitKey& unit,
   }
   if (row != nullptr && selector.want_parts && lacks_parts(*row, record))
     co_return Attempt{std::nullopt};
-  const bool leads = term_stands(core_, *view) || co_await confirm_term(core_, view);
-  if (!leads) co_return Attempt{std::nullopt};
+  const auto confirmed = co_await confirm_term(core_, view);
+  if (!confirmed) co_return Attempt{std::nullopt};
   if (row == nullptr) co_return absent();
   co_return co_await finish(view, unit, selector, *row, std::move(record),
                             row == settled->rows.data(), {});
@@ -226,7 +226,7 @@ io::Task<Reader::Attempt> Reader::from_leader(const UnitKey& unit, const Selecto
   co_return co_await finish(decided.view, unit, selector, *row, std::move(record), is_latest, {});
 }
 
-// REQUIRES: `row` outlives the call.
+// REQUIRES: `row` stays until the first time this waits.
 io::Task<Reader::Attempt> Reader::finish(View view, const UnitKey& unit, const Selector& selector,
                                          const Row& row, Record record, bool is_latest,
                                          Shards shards) {

@@ -18,8 +18,17 @@ using SettledPtr = std::shared_ptr<const Settled>;
 
 namespace {
 
-// The drive has exactly this settled state, all its shards of it, and nothing else.
+// What the drive reports of the unit is that it is empty.
+bool is_empty(const UnitState& state) {
+  if (state.pendings.empty()) return state.rows.empty();
+  const auto& newest = state.pendings.front().mutation;
+  return newest.whole && newest.puts.empty();
+}
+
+// The drive has exactly this settled state, all its shards of it, and nothing else. Where no drive
+// needs to know anything of the unit, the emptying may still be on its way out.
 bool is_whole(const UnitState& state, const Settled& settled) {
+  if (!settled.head) return is_empty(state);
   return state.settled_head == settled.head && state.missing.empty() && state.pendings.empty();
 }
 
