@@ -84,6 +84,10 @@ void Chores::tell(View view, UnitKey unit, Stamp stamp, Leaves leaves) {
 
 io::Task<void> Chores::tell_all() {
   co_await io::sleep_for(kGatherSettles);
+  tell_now();
+}
+
+void Chores::tell_now() {
   std::vector<Told> told;
   {
     std::lock_guard lock(told_mutex_);

@@ -30,6 +30,8 @@ class Chores {
   // when that drive is rebuilt, which looks at every unit.
   void settled(View view, model::UnitKey unit, model::Stamp stamp, std::uint32_t whole_on,
                Leaves leaves);
+  // Drives are told at once of what was settled until now.
+  void tell_now();
   // Something of this unit is damaged or missing somewhere (found by a reader).
   void damaged(model::UnitKey unit);
   // A read found this shard damaged or missing: it is looked at whole, the drive is told that it

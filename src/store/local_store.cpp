@@ -42,7 +42,7 @@ LocalStoreImpl::LocalStoreImpl(Parts parts, Options options, placement::Map map,
       leader_(core_, loader_, sender_, resolver_, chores_),
       reader_(core_, loader_, leader_, chores_),
       scanner_(core_, loader_, leader_),
-      repairer_(core_, loader_, resolver_, leader_),
+      repairer_(core_, loader_, resolver_, leader_, chores_),
       shard_repair_(
           parts.memory, core_.members, data_options(),
           [this](const UnitKey& unit, unsigned slot, const model::DataPart& part, bool is_inline,

@@ -18,17 +18,8 @@ using SettledPtr = std::shared_ptr<const Settled>;
 
 namespace {
 
-// What the drive reports of the unit is that it is empty.
-bool is_empty(const UnitState& state) {
-  if (state.pendings.empty()) return state.rows.empty();
-  const auto& newest = state.pendings.front().mutation;
-  return newest.whole && newest.puts.empty();
-}
-
-// The drive has exactly this settled state, all its shards of it, and nothing else. Where no drive
-// needs to know anything of the unit, the emptying may still be on its way out.
+// The drive has exactly this settled state, all its shards of it, and nothing else.
 bool is_whole(const UnitState& state, const Settled& settled) {
-  if (!settled.head) return is_empty(state);
   return state.settled_head == settled.head && state.missing.empty() && state.pendings.empty();
 }
 
@@ -78,6 +69,8 @@ io::Task<Result<bool>> Repairer::repair(UnitKey unit, std::optional<model::Drive
         }
       }
     }
+    // Of an emptied unit drives are told that they forget it as it is settled.
+    if (!settled->head) chores_.tell_now();
     // Read back: nothing is called whole on the word of a write.
     CAIRN_CO_ASSIGN(survey, co_await resolver_.survey(view, unit, false, true));
   }

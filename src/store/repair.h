@@ -16,8 +16,8 @@ namespace cairn::store {
 
 class Repairer {
  public:
-  Repairer(Core& core, Loader& loader, Resolver& resolver, Leader& leader)
-      : core_(core), loader_(loader), resolver_(resolver), leader_(leader) {}
+  Repairer(Core& core, Loader& loader, Resolver& resolver, Leader& leader, Chores& chores)
+      : core_(core), loader_(loader), resolver_(resolver), leader_(leader), chores_(chores) {}
 
   // True: whole, read back, on all N members, or on `only` if it is named. False: some member is
   // away, or could not be brought up now.
@@ -47,6 +47,7 @@ class Repairer {
   Loader& loader_;
   Resolver& resolver_;
   Leader& leader_;
+  Chores& chores_;
 };
 
 }  // namespace cairn::store
