@@ -40,7 +40,7 @@ INSTANTIATE_TEST_SUITE_P(Profiles, RepairProfiles, ::testing::ValuesIn(kProfiles
                          });
 
 TEST_P(RepairProfiles, EveryShardIsRebuiltBitForBit) {
-  if (GetParam().parity == 0) GTEST_SKIP();
+  if (GetParam().parity == 0) GTEST_SKIP() << "without parity nothing can be rebuilt";
   RepairCell cell(GetParam());
   const auto put = cell.put(random_bytes(700'001));
   ASSERT_TRUE(put);
@@ -72,7 +72,7 @@ TEST_P(RepairProfiles, EveryShardIsRebuiltBitForBit) {
 }
 
 TEST_P(RepairProfiles, EveryInlineShardIsRebuiltBitForBit) {
-  if (GetParam().parity == 0) GTEST_SKIP();
+  if (GetParam().parity == 0) GTEST_SKIP() << "without parity nothing can be rebuilt";
   RepairCell cell(GetParam());
   const auto put = cell.put(random_bytes(9'001));
   ASSERT_TRUE(put);
